@@ -1,0 +1,198 @@
+"""What the engine asks of the outside: a Spark that transforms and streams, a Kafka whose topics can be looked at.
+
+The engine knows these Protocols only; the real ones are handed in by :mod:`wmlclient.runner.compose`, fakes by the
+tests. All values are plain data, so that they cross a process boundary as JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from attrs import field, frozen
+
+SecurityProtocol = Literal["SASL_SSL", "SASL_PLAINTEXT", "PLAINTEXT", "SSL"]
+EventKind = Literal["running", "progress", "failed", "stopped"]
+
+
+class PortError(Exception):
+    """A named failure of something outside the engine.
+
+    Attributes:
+        code: Stable, machine-readable, e.g. ``"java_not_found"``.
+        message: One sentence for the user: what is wrong and the one thing to do next. Never a secret.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class SparkUnavailable(PortError):
+    """Spark cannot work now: no pyspark, no Java, no jars, or its driver process has died. Worth another try later."""
+
+
+class TransformFailed(PortError):
+    """Spark ran and refused: the model cannot be loaded or this input cannot be transformed."""
+
+    def __init__(self, message: str, code: str = "transform_failed") -> None:
+        super().__init__(code, message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.message, self.code)
+
+
+class StreamSetupError(PortError):
+    """A stream cannot start with these connections: broker down, wrong password, unknown topic."""
+
+
+@frozen
+class KafkaEndpoint:
+    """One topic on one cluster.
+
+    Attributes:
+        brokers: ``host:port`` of the bootstrap brokers, at least one.
+        topic: The topic's name.
+        security_protocol: As Kafka spells it; with a SASL one the mechanism is PLAIN.
+        user: SASL user, or None.
+        password: SASL password, or None. Not in the repr.
+    """
+
+    brokers: tuple[str, ...]
+    topic: str
+    security_protocol: SecurityProtocol = "PLAINTEXT"
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+@frozen
+class StreamSpec:
+    """All that a stream engine needs to run one stream deployment.
+
+    Attributes:
+        stream_id: The deployment's id.
+        model_dir: Folder with the unpacked model, as ``PipelineModel.load`` reads it.
+        input_schema: ``StructType.jsonValue()`` of the model's input, label left out.
+        source: Where records are read.
+        target: Where scored records go.
+        dead_letter: Where records go that cannot be parsed or scored.
+        checkpoint_dir: Folder that holds the stream's progress; made by the engine of the stream, removed by ours.
+        created_at_ms: When the deployment was created, in milliseconds since 1970: a stream's first start reads the
+            source topic from this moment on.
+        model_digest: ``sha256:...`` of the model's archive.
+    """
+
+    stream_id: str
+    model_dir: str
+    input_schema: dict[str, Any]
+    source: KafkaEndpoint
+    target: KafkaEndpoint
+    dead_letter: KafkaEndpoint
+    checkpoint_dir: str
+    created_at_ms: int
+    model_digest: str
+
+
+@frozen
+class StreamEvent:
+    """What a running stream tells.
+
+    Attributes:
+        stream_id: The deployment's id.
+        kind: ``running`` once records flow, ``progress`` (details = counts), ``failed`` (details = ``code``,
+            ``message``, and ``retriable``: True where the driver died, not the query), ``stopped``.
+        details: JSON-ready.
+    """
+
+    stream_id: str
+    kind: EventKind
+    details: dict[str, Any] = field(factory=dict)
+
+
+@frozen
+class TransformResult:
+    """The table that Spark made.
+
+    Attributes:
+        fields: Output columns in Spark's order.
+        values: Rows, in the order of the request's rows; vectors in the online JSON form (dense: list, sparse:
+            ``[size, [indices], [values]]``), non-finite doubles as ``"NaN"``, ``"Infinity"``, ``"-Infinity"``.
+        dtypes: Spark's simple string of each column, e.g. ``{"id": "int", "features": "vector"}``.
+    """
+
+    fields: list[str]
+    values: list[list[Any]]
+    dtypes: dict[str, str]
+
+
+@runtime_checkable
+class SparkRunner(Protocol):
+    """One Spark driver, on one master."""
+
+    def version(self) -> str:
+        """Spark's version; starts the driver where it does not run yet.
+
+        Raises:
+            SparkUnavailable: With the reason and what to do.
+        """
+        ...
+
+    def transform(
+        self, model_dir: str, schema: dict[str, Any], fields: list[str], values: list[list[Any]]
+    ) -> Future[TransformResult]:
+        """``PipelineModel.load(model_dir).transform(rows)``.
+
+        Calls for one ``model_dir`` that meet are run as one Spark job; each answer holds its own request's rows, in
+        order. The future fails with :class:`TransformFailed` or :class:`SparkUnavailable`.
+
+        Args:
+            model_dir: Folder with the unpacked model.
+            schema: ``StructType.jsonValue()`` that covers ``fields``.
+            fields: Columns of ``values``.
+            values: Rows of JSON values.
+        """
+        ...
+
+    def start_stream(self, spec: StreamSpec, on_event: Callable[[StreamEvent], None]) -> None:
+        """Start (or resume, where the checkpoint holds progress) a stream. Does not block; ``on_event`` is called
+        from any thread."""
+        ...
+
+    def stop_stream(self, stream_id: str) -> None:
+        """Stop a stream; returns when its query is gone. An unknown id is no error."""
+        ...
+
+    def close(self) -> None:
+        """End the driver and all its streams. Twice is fine."""
+        ...
+
+
+@runtime_checkable
+class SparkPool(Protocol):
+    """The drivers, one for each master, started on first use."""
+
+    def get(self, master: str | None) -> SparkRunner:
+        """The runner for this master URL; None means the default one."""
+        ...
+
+    def close(self) -> None:
+        """End all drivers. Twice is fine."""
+        ...
+
+
+@runtime_checkable
+class TopicAdmin(Protocol):
+    """Looks at topics before a stream starts, so that a wrong connection has a clear error."""
+
+    def ensure(self, endpoint: KafkaEndpoint, create: bool) -> None:
+        """Return when the topic exists and can be described; make it first where ``create``.
+
+        Raises:
+            StreamSetupError: ``broker_unavailable``, ``broker_authentication_failed``, ``topic_not_found``, ...
+        """
+        ...
