@@ -34,13 +34,19 @@ DEV_EXTRAS = [*RUN_EXTRAS, "test", "docs", "dev"]
 
 def main(argv=None):
     if sys.version_info < (3, 10):
-        stop(f"Python 3.10 or newer is needed, this is {sys.version.split()[0]}: run dev.py with a newer python3.")
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        stop(
+            f"Python 3.10 or newer is needed, this is {sys.version.split()[0]}: run dev.py with a newer python3."
+        )
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="example|test|bench|env")
     commands.add_parser("example")
     commands.add_parser("bench")
     commands.add_parser("env")
-    commands.add_parser("test").add_argument("envs", nargs="*", help="tox environments; all of them by default")
+    commands.add_parser("test").add_argument(
+        "envs", nargs="*", help="tox environments; all of them by default"
+    )
     arguments, rest = parser.parse_known_args(argv)
     if rest and arguments.command in ("test", "env"):
         parser.error(f"unknown arguments: {' '.join(rest)}")
@@ -71,8 +77,8 @@ def prepare(extras):
         started = time.monotonic()
         say(f"installing wmlclient[{','.join(wanted)}] into .venv (the first time downloads about 600 MB)")
         run_or_stop(
-            [venv_bin("python"), "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
-            + (["--progress-bar", "on"] if sys.stderr.isatty() else [])
+            [venv_bin("python"), "-m", "pip", "install", "--disable-pip-version-check"]
+            + ([] if sys.stdout.isatty() else ["--quiet"])  # a terminal gets pip's progress bars
             + ["--constraint", str(CONSTRAINTS), "--editable", f"{ROOT}[{','.join(wanted)}]"],
             "pip could not install the packages (its own message is above): check the network or your pip "
             "settings, then run the same command again.",
@@ -83,7 +89,10 @@ def prepare(extras):
 
 def create_venv():
     say(f"creating .venv with Python {sys.version.split()[0]}")
-    attempts = [[sys.executable, "-m", "venv", str(VENV)], [sys.executable, "-m", "virtualenv", "-q", str(VENV)]]
+    attempts = [
+        [sys.executable, "-m", "venv", str(VENV)],
+        [sys.executable, "-m", "virtualenv", "-q", str(VENV)],
+    ]
     for command in attempts:
         if subprocess.call(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0:
             return
@@ -128,7 +137,9 @@ def check_java():
         stop(f"Spark and Kafka need Java, and {java!r} does not run ({error}): {advice}")
     found = re.search(r'version "(\d+)', answer.stderr + answer.stdout)
     if not found or int(found.group(1)) < 17:
-        stop(f"Spark and Kafka need Java 17 or newer, {java!r} is {found.group(1) if found else 'unknown'}: {advice}")
+        stop(
+            f"Spark and Kafka need Java 17 or newer, {java!r} is {found.group(1) if found else 'unknown'}: {advice}"
+        )
 
 
 # -- the tests ---------------------------------------------------------------------------------------------
