@@ -42,22 +42,29 @@ class RegenerateError(Exception):
     """The generator cannot be installed or run; the text says what to do."""
 
 
-def run(command: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
+def run(*words: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
     """Run a command quietly and return what it printed.
 
     Raises:
         RegenerateError: the program is missing or failed; holds its output.
     """
-    words = [str(word) for word in command]
+    command = [str(word) for word in words]
     try:
         done = subprocess.run(
-            words, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, encoding="utf-8", errors="replace", check=False,
+            command,
+            cwd=cwd,
+            env=env or environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
         )
     except FileNotFoundError:
-        raise RegenerateError(f"{words[0]} was not found: install node >= 18 with npm.") from None
+        raise RegenerateError(f"{command[0]} was not found: install node >= 18 with npm.") from None
     if done.returncode:
-        raise RegenerateError(f"{' '.join(words[:3])} ... exited with {done.returncode}:\n{done.stdout}")
+        raise RegenerateError(f"{' '.join(command[:4])} ... exited with {done.returncode}:\n{done.stdout}")
     return done.stdout
 
 
@@ -91,15 +98,13 @@ def install() -> None:
     if npm is None:
         raise RegenerateError("npm was not found: install node >= 18 with npm.")
     # No install scripts: the plugin's own upgrades pip and installs packages without hashes.
-    run([npm, "ci", "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund"], cwd=GENERATOR, env=environment())
+    run(npm, "ci", "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund", cwd=GENERATOR)
     # The plugin starts the interpreter of this very folder and no other.
-    run([sys.executable, "-m", "venv", "--clear", PLUGIN / "venv"], env=environment())
+    run(sys.executable, "-m", "venv", "--clear", PLUGIN / "venv")
     python = venv_bin() / "python"
-    run(
-        [python, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "-r", GENERATOR / "requirements.txt"],
-        env=environment(),
-    )
-    site = run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], env=environment()).strip()
+    pins = GENERATOR / "requirements.txt"
+    run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "-r", pins)
+    site = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
     # The plugin's own package; its install script would have put it there with pip install -e.
     (Path(site) / "pygen.pth").write_text(f"{PLUGIN / 'generator'}\n", "utf-8")
     STAMP.write_text(key, "ascii")
@@ -127,19 +132,17 @@ def generate(name: str, target: Path) -> None:
             PYTHONDONTWRITEBYTECODE="1",
         )
         log = run(
-            [
-                "node",
-                MODULES / "autorest" / "entrypoints" / "app.js",
-                # Paths for all three: for a version autorest would go and fetch it.
-                f"--version={MODULES / '@autorest' / 'core'}",
-                f"--use={MODULES / '@autorest' / 'modelerfour'}",
-                f"--use={PLUGIN}",
-                "--python",
-                f"--require={SWAGGER / name}.yaml",
-                f"--output-folder={output}",
-                "--level=warning",
-            ],
-            cwd=folder,
+            "node",
+            MODULES / "autorest" / "entrypoints" / "app.js",
+            # Paths for all three: for a version autorest would go and fetch it.
+            f"--version={MODULES / '@autorest' / 'core'}",
+            f"--use={MODULES / '@autorest' / 'modelerfour'}",
+            f"--use={PLUGIN}",
+            "--python",
+            f"--require={SWAGGER / name}.yaml",
+            f"--output-folder={output}",
+            "--level=warning",
+            cwd=Path(folder),
             env=env,
         )
         if not (output / "__init__.py").is_file():
@@ -217,7 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     if report:
         print("\n".join(report))
-        print("The generated code is not what its document gives: run python swagger/regenerate.py", file=sys.stderr)
+        print("Out of date. Run: python swagger/regenerate.py", file=sys.stderr)
         return 1
     print("The generated code is up to date.", file=sys.stderr)
     return 0

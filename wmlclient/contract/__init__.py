@@ -26,5 +26,6 @@ def load(name: str) -> dict[str, Any]:
         >>> load("watson_ml_v3")["swagger"]
         '2.0'
     """
-    document: dict[str, Any] = json.loads(resources.files(__name__).joinpath(f"{name}.json").read_text("utf-8"))
+    text = resources.files(__name__).joinpath(f"{name}.json").read_text("utf-8")
+    document: dict[str, Any] = json.loads(text)
     return document

@@ -723,7 +723,7 @@ class DeploymentEntity(msrest.serialization.Model):  # pylint: disable=too-many-
     :ivar spark_service: The Spark service of a stream or batch deployment: what the header
      X-Spark-Service-Instance holds as base64 of JSON.
     :vartype spark_service: ~wmlclient._generated.watson_ml_v3.models.SparkService
-    :ivar engine: Extension of this service: the engine that scores. Known values are: "native" and
+    :ivar engine: The engine that scores; null until it is known. Known values are: "native" and
      "spark".
     :vartype engine: str or ~wmlclient._generated.watson_ml_v3.models.ScoringEngine
     :ivar engine_reason: Extension of this service: why that engine.
@@ -823,8 +823,8 @@ class DeploymentEntity(msrest.serialization.Model):  # pylint: disable=too-many-
         :keyword spark_service: The Spark service of a stream or batch deployment: what the header
          X-Spark-Service-Instance holds as base64 of JSON.
         :paramtype spark_service: ~wmlclient._generated.watson_ml_v3.models.SparkService
-        :keyword engine: Extension of this service: the engine that scores. Known values are: "native"
-         and "spark".
+        :keyword engine: The engine that scores; null until it is known. Known values are: "native" and
+         "spark".
         :paramtype engine: str or ~wmlclient._generated.watson_ml_v3.models.ScoringEngine
         :keyword engine_reason: Extension of this service: why that engine.
         :paramtype engine_reason: str
@@ -1673,8 +1673,8 @@ class ParityCertificate(msrest.serialization.Model):  # pylint: disable=too-many
      ``unavailable`` where they could not be. Required. Known values are: "pending", "checked", and
      "unavailable".
     :vartype state: str or ~wmlclient._generated.watson_ml_v3.models.ParityState
-    :ivar engine: The engine that scores the model; null until it is known. Known values are:
-     "native" and "spark".
+    :ivar engine: The engine that scores; null until it is known. Known values are: "native" and
+     "spark".
     :vartype engine: str or ~wmlclient._generated.watson_ml_v3.models.ScoringEngine
     :ivar reason: Why that engine, or why there was no comparison and what to do.
     :vartype reason: str
@@ -1739,8 +1739,8 @@ class ParityCertificate(msrest.serialization.Model):  # pylint: disable=too-many
          ``unavailable`` where they could not be. Required. Known values are: "pending", "checked", and
          "unavailable".
         :paramtype state: str or ~wmlclient._generated.watson_ml_v3.models.ParityState
-        :keyword engine: The engine that scores the model; null until it is known. Known values are:
-         "native" and "spark".
+        :keyword engine: The engine that scores; null until it is known. Known values are: "native" and
+         "spark".
         :paramtype engine: str or ~wmlclient._generated.watson_ml_v3.models.ScoringEngine
         :keyword reason: Why that engine, or why there was no comparison and what to do.
         :paramtype reason: str

@@ -63,7 +63,7 @@ class PatchOperationKind(str, Enum, metaclass=CaseInsensitiveEnumMeta):
 
 
 class ScoringEngine(str, Enum, metaclass=CaseInsensitiveEnumMeta):
-    """The engine that scores the model; null until it is known."""
+    """The engine that scores; null until it is known."""
 
     NATIVE = "native"
     SPARK = "spark"
