@@ -147,6 +147,9 @@ def generate(name: str, target: Path) -> None:
         )
         if not (output / "__init__.py").is_file():
             raise RegenerateError(f"the generator wrote nothing for {name}:\n{log}")
+        for line in log.splitlines():
+            if line.startswith("warning"):
+                print(f"{name}: {line}", file=sys.stderr)
         shutil.copytree(output, target)
 
 
