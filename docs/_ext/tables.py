@@ -1,0 +1,58 @@
+"""Pages that are written from the code: the routes of the contract and the stages of the native scorer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+
+REFERENCE = Path(__file__).resolve().parents[1] / "reference"
+CONTRACT = Path(__file__).resolve().parents[2] / "swagger" / "watson_ml_v3.json"
+VERBS = ("get", "post", "put", "patch", "delete")
+
+
+def write_if_changed(path: Path, lines: list[str]) -> None:
+    """Leave an unchanged page alone, so that an incremental build stays one."""
+    text = "\n".join(lines) + "\n"
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+def cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def contract_lines(document: dict[str, Any]) -> list[str]:
+    lines = ["| Method and path | Operation | Success | Source |", "|---|---|---|---|"]
+    for path, item in document["paths"].items():
+        for verb in VERBS:
+            if verb in item:
+                operation = item[verb]
+                codes = ", ".join(code for code in operation["responses"] if code != "default")
+                lines.append(
+                    f"| `{verb.upper()} {path}` | {cell(operation['summary'])} (`{operation['operationId']}`) "
+                    f"| {codes} | {cell(operation['x-source'])} |"
+                )
+    return lines
+
+
+def stage_lines() -> list[str]:
+    from wmlclient.scoring import supported_stages
+
+    lines = ["| Stage | Class names in a saved model |", "|---|---|"]
+    for name, classes in sorted(supported_stages().items()):
+        lines.append(f"| {name} | {', '.join(f'`{c}`' for c in sorted(classes))} |")
+    return lines
+
+
+def generate(app: Sphinx) -> None:
+    document = json.loads(CONTRACT.read_text(encoding="utf-8"))
+    write_if_changed(REFERENCE / "_contract.md", contract_lines(document))
+    write_if_changed(REFERENCE / "_stages.md", stage_lines())
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("builder-inited", generate)
+    return {"parallel_read_safe": True}
