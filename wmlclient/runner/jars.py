@@ -57,7 +57,9 @@ _MODULE = """<ivy-module version="2.0">
   </dependencies>
 </ivy-module>
 """
-_DEPENDENCY = '    <dependency org="{org}" name="{name}" rev="{rev}" transitive="false" conf="jars->default"/>'
+_DEPENDENCY = (
+    '    <dependency org="{org}" name="{name}" rev="{rev}" transitive="false" conf="jars->default"/>'
+)
 
 
 class JarsUnavailable(PortError):
@@ -129,7 +131,9 @@ def cache_dir() -> Path:
 
 def set_dir(name: str) -> Path:
     """The folder of one set; another lock file means another folder."""
-    digest = hashlib.sha256("\n".join(f"{jar.file} {jar.sha256}" for jar in lock()[name]).encode()).hexdigest()
+    digest = hashlib.sha256(
+        "\n".join(f"{jar.file} {jar.sha256}" for jar in lock()[name]).encode()
+    ).hexdigest()
     return cache_dir() / "jars" / f"{name}-{digest[:12]}"
 
 
@@ -264,7 +268,10 @@ def _run_ivy(command: Sequence[str], advance: Callable[[], None]) -> tuple[int, 
 
 def _reason(output: Sequence[str], missing: Sequence[str]) -> str:
     """What Ivy says in one line, without the addresses it tried."""
-    for pattern in (r"UnknownHostException|[Hh]ost .* not found|Connection refused|timed? ?out", r"no end after"):
+    for pattern in (
+        r"UnknownHostException|[Hh]ost .* not found|Connection refused|timed? ?out",
+        r"no end after",
+    ):
         for line in output:
             if re.search(pattern, line):
                 if "no end" in line:
@@ -272,7 +279,11 @@ def _reason(output: Sequence[str], missing: Sequence[str]) -> str:
                 return "the Maven repository cannot be reached"
     if any("Server access Error" in line or "SSLHandshake" in line for line in output):
         return "the Maven repository cannot be reached"
-    return f"not found: {', '.join(missing[:3])}" + (" ..." if len(missing) > 3 else "") if missing else "Ivy failed"
+    return (
+        f"not found: {', '.join(missing[:3])}" + (" ..." if len(missing) > 3 else "")
+        if missing
+        else "Ivy failed"
+    )
 
 
 def _verify(jars: Sequence[Jar], folder: Path, *, cached: bool) -> None:
@@ -283,7 +294,9 @@ def _verify(jars: Sequence[Jar], folder: Path, *, cached: bool) -> None:
         except OSError:
             actual = "missing"
         if actual != jar.sha256:
-            advice = f"Delete {folder} and try again." if cached else "The repository in use serves another file."
+            advice = (
+                f"Delete {folder} and try again." if cached else "The repository in use serves another file."
+            )
             raise JarsUnavailable(
                 "jars_changed",
                 f"{path.name} is not the pinned jar: sha256 is {actual}, must be {jar.sha256}. {advice}",

@@ -127,7 +127,8 @@ def find_pyspark() -> Pyspark:
         version = ""
     if not places or not version:
         raise PysparkMissing(
-            "pyspark_not_found", "pyspark is not installed in this Python. Run: pip install 'wmlclient[local]'"
+            "pyspark_not_found",
+            "pyspark is not installed in this Python. Run: pip install 'wmlclient[local]'",
         )
     return Pyspark(version=version, home=Path(places[0]))
 
@@ -175,7 +176,7 @@ def _release(path: Path) -> dict[str, str]:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return {}
-    return {key: value for key, value in re.findall(r'^(\w+)="?(.*?)"?\s*$', text, flags=re.MULTILINE)}
+    return dict(re.findall(r'^(\w+)="?(.*?)"?\s*$', text, flags=re.MULTILINE))
 
 
 def _ask(executable: Path) -> str:

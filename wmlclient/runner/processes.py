@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -131,7 +132,11 @@ def command_line(pid: int) -> str:
         return raw.replace(b"\0", b" ").decode("utf-8", "replace").strip()
     try:
         answer = subprocess.run(
-            ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, timeout=10, check=False
+            ["ps", "-o", "command=", "-p", str(pid)],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
         )
     except (OSError, subprocess.SubprocessError):
         return ""
@@ -146,6 +151,31 @@ def wait_gone(pid: int, seconds: float) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def remember_pid(file: Path, pid: int) -> None:
+    """Note the process that uses a folder, for :func:`end_leftover` of a later run."""
+    file.write_text(f"{pid}\n", encoding="ascii")
+
+
+def end_leftover(file: Path, mark: str, *, wait: float = 0.0) -> None:
+    """End what an earlier run has left behind.
+
+    Args:
+        file: Where its process id was noted; removed. No file, nothing to do.
+        mark: Text that its command line holds. A process without it is somebody else's by now, and let alone.
+        wait: Seconds in which it may end by itself before it is killed.
+    """
+    try:
+        pid = int(file.read_text(encoding="ascii"))
+    except (FileNotFoundError, ValueError):
+        return
+    if alive(pid) and mark in command_line(pid) and not wait_gone(pid, wait):
+        logger.warning("killing process %d, left behind by an earlier run", pid)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+        wait_gone(pid, 10.0)
+    file.unlink(missing_ok=True)
 
 
 def _proc(pid: int, name: str) -> bytes | None:

@@ -18,6 +18,11 @@ import threading
 import time
 
 
+def _tell(answer: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
 def _die_with_parent() -> None:
     # Linux: even a supervisor that is itself killed with -9 takes its child along.
     import ctypes
@@ -56,9 +61,9 @@ def main(argv: list[str]) -> int:
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         )
     except OSError as error:
-        print(json.dumps({"error": str(error)}), flush=True)
+        _tell({"error": str(error)})
         return 127
-    print(json.dumps({"pid": child.pid}), flush=True)
+    _tell({"pid": child.pid})
 
     def watch_stdin() -> None:
         while True:

@@ -1,0 +1,144 @@
+"""What the embedded broker is told: one KRaft node on loopback, small, durable."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import uuid
+from base64 import urlsafe_b64encode
+from pathlib import Path
+from typing import Literal
+
+from attrs import asdict, evolve, field, frozen
+
+from wmlclient.runner.jaas import plain_login
+
+Security = Literal["sasl_plaintext", "plaintext"]
+
+# Small enough for a laptop, big enough for a few thousand records a second (measured: up in about 3 s).
+HEAP = ("-Xms64m", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
+
+
+@frozen
+class BrokerState:
+    """What must be the same at the next start: who may log in, and where the broker listens."""
+
+    cluster_id: str
+    user: str
+    password: str = field(repr=False)
+    port: int = 0
+    controller_port: int = 0
+
+    @classmethod
+    def load(cls, path: Path) -> BrokerState:
+        """The state kept in ``path``, or a new one."""
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return cls(
+                # Kafka's own form of a random id: 16 bytes as URL-safe base64.
+                cluster_id=urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode(),
+                user=secrets.token_hex(8),
+                password=secrets.token_urlsafe(24),
+            )
+
+    def save(self, path: Path) -> None:
+        """Keep it, readable for its owner only, whole or not at all."""
+        write_private(path, json.dumps(asdict(self)))
+
+    def with_ports(self, wanted: int) -> BrokerState:
+        """Ports that are free now: the wanted one, else those of last time, else any.
+
+        Raises:
+            OSError: ``wanted`` is in use.
+        """
+        port = free_port(wanted) if wanted else _free_or_any(self.port)
+        controller = _free_or_any(self.controller_port)
+        while controller == port:
+            controller = free_port(0)
+        return evolve(self, port=port, controller_port=controller)
+
+
+def free_port(port: int) -> int:
+    """A loopback port that can be bound now; 0 picks one.
+
+    Raises:
+        OSError: It is in use.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As the broker does: a port whose old connections linger in TIME_WAIT is free.
+        if os.name == "posix":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))
+        return int(probe.getsockname()[1])
+
+
+def _free_or_any(port: int) -> int:
+    try:
+        return free_port(port)
+    except OSError:
+        return free_port(0)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    staging = path.with_name(f"{path.name}.{os.getpid()}.new")
+    descriptor = os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(staging, path)
+
+
+def server_properties(state: BrokerState, security: Security, data: Path) -> str:
+    """``server.properties`` of the broker."""
+    protocol = "SASL_PLAINTEXT" if security == "sasl_plaintext" else "PLAINTEXT"
+    client, controller = f"127.0.0.1:{state.port}", f"127.0.0.1:{state.controller_port}"
+    settings = {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.voters": f"1@{controller}",
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": "CLIENT",
+        "listeners": f"CLIENT://{client},CONTROLLER://{controller}",
+        "advertised.listeners": f"CLIENT://{client}",
+        "listener.security.protocol.map": f"CLIENT:{protocol},CONTROLLER:{protocol}",
+        "log.dirs": str(data),
+        "num.partitions": "1",
+        "auto.create.topics.enable": "true",
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "5",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "5",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "share.coordinator.state.topic.num.partitions": "1",
+        # A consumer group of a notebook shall not wait 3 s for members that never come.
+        "group.initial.rebalance.delay.ms": "0",
+        "num.network.threads": "2",
+        "num.io.threads": "4",
+        "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
+        "log.cleaner.threads": "1",
+        # The default of 128 MB a partition is reserved on the disk by its indexes; a small broker has many partitions.
+        "log.index.size.max.bytes": str(1024 * 1024),
+    }
+    if security == "sasl_plaintext":
+        login = plain_login(state.user, state.password, server=True)
+        settings |= {
+            "sasl.enabled.mechanisms": "PLAIN",
+            "sasl.mechanism.inter.broker.protocol": "PLAIN",
+            "sasl.mechanism.controller.protocol": "PLAIN",
+            "listener.name.client.sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.client.plain.sasl.jaas.config": login,
+            "listener.name.controller.sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.controller.plain.sasl.jaas.config": login,
+        }
+    return "".join(f"{key}={_escape(value)}\n" for key, value in settings.items())
+
+
+def _escape(value: str) -> str:
+    """As java.util.Properties reads it."""
+    plain = value.replace("\\", "\\\\")
+    return "".join(char if " " <= char <= "~" else f"\\u{ord(char):04x}" for char in plain)

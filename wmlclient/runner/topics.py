@@ -1,0 +1,161 @@
+"""Looks at a Kafka topic before a stream is started on it, so that a wrong connection has a clear error at once."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, get_args
+
+from wmlclient.runner.engine.ports import KafkaEndpoint, SecurityProtocol, StreamSetupError
+from wmlclient.runner.jaas import quote
+from wmlclient.runner.kafka_probe import check_addresses, knock
+
+logger = logging.getLogger("wmlclient.runner.topics")
+
+LIMIT_SECONDS = 10.0
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+_UNKNOWN_TOPIC, _TOPIC_DENIED, _CLUSTER_DENIED = 3, 29, 31
+
+
+class KafkaTopicAdmin:
+    """The real :class:`wmlclient.runner.engine.ports.TopicAdmin`.
+
+    Args:
+        seconds: Limit for one look, all its steps together.
+    """
+
+    def __init__(self, seconds: float = LIMIT_SECONDS) -> None:
+        self._seconds = seconds
+
+    def ensure(self, endpoint: KafkaEndpoint, create: bool) -> None:
+        """Return when the topic is there and this user may see it; make it first where ``create``.
+
+        Raises:
+            StreamSetupError: With one of the codes ``invalid_security_protocol``, ``invalid_broker_address``,
+                ``invalid_topic_name``, ``invalid_credentials``, ``broker_unavailable``,
+                ``broker_protocol_mismatch``, ``broker_certificate_invalid``, ``broker_authentication_failed``,
+                ``topic_not_authorized``, ``topic_not_found``, ``topic_not_created``.
+        """
+        deadline = time.monotonic() + self._seconds
+        check_endpoint(endpoint)
+        knock(endpoint, self._seconds)
+        with _admin(endpoint, max(deadline - time.monotonic(), 1.0)) as admin:
+            code = self._describe(admin, endpoint)
+            if code == _UNKNOWN_TOPIC and create:
+                self._create(admin, endpoint)
+                return
+        if code == _UNKNOWN_TOPIC:
+            raise StreamSetupError(
+                "topic_not_found",
+                f"The topic {endpoint.topic!r} does not exist on {endpoint.brokers[0]}. Create it there first; "
+                "only the embedded broker makes topics on demand.",
+            )
+        if code in (_TOPIC_DENIED, _CLUSTER_DENIED):
+            raise StreamSetupError(
+                "topic_not_authorized",
+                f"The user {endpoint.user!r} may not use the topic {endpoint.topic!r}. Grant it read and write.",
+            )
+        if code:
+            raise StreamSetupError(
+                "topic_unavailable",
+                f"Kafka answers error {code} for the topic {endpoint.topic!r}. Try again later.",
+            )
+
+    @staticmethod
+    def _describe(admin: Any, endpoint: KafkaEndpoint) -> int:
+        # Describing, unlike asking for a topic's metadata, never makes a topic.
+        [found] = admin.describe_topics([endpoint.topic])
+        return int(found["error_code"])
+
+    @staticmethod
+    def _create(admin: Any, endpoint: KafkaEndpoint) -> None:
+        from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+        try:
+            admin.create_topics({endpoint.topic: {}}, wait_for_metadata=True)
+        except TopicAlreadyExistsError:
+            pass
+        except KafkaError as error:
+            raise StreamSetupError(
+                "topic_not_created",
+                f"The topic {endpoint.topic!r} cannot be created on {endpoint.brokers[0]}: {type(error).__name__}.",
+            ) from None
+
+
+def check_endpoint(endpoint: KafkaEndpoint) -> None:
+    """Everything that can be seen without a network.
+
+    Raises:
+        StreamSetupError: See :meth:`KafkaTopicAdmin.ensure`.
+    """
+    protocol = endpoint.security_protocol
+    if protocol not in get_args(SecurityProtocol):
+        raise StreamSetupError(
+            "invalid_security_protocol",
+            f"security_protocol {str(protocol)[:40]!r} is none of {', '.join(get_args(SecurityProtocol))}.",
+        )
+    check_addresses(endpoint.brokers)
+    if not _TOPIC.fullmatch(endpoint.topic) or endpoint.topic in (".", ".."):
+        raise StreamSetupError(
+            "invalid_topic_name",
+            f"{endpoint.topic[:60]!r} is no name of a Kafka topic: up to 249 of letters, digits, '.', '_', '-'.",
+        )
+    if protocol.startswith("SASL"):
+        if not endpoint.user or not endpoint.password:
+            raise StreamSetupError(
+                "invalid_credentials", f"A connection with {protocol} needs a user and a password."
+            )
+        try:
+            quote(endpoint.user), quote(endpoint.password)
+        except ValueError as error:
+            raise StreamSetupError(
+                "invalid_credentials", f"These credentials cannot be used: {error}."
+            ) from None
+
+
+def client_options(endpoint: KafkaEndpoint) -> dict[str, Any]:
+    """The endpoint as keyword arguments of kafka-python's clients."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": list(endpoint.brokers),
+        "security_protocol": endpoint.security_protocol,
+    }
+    if endpoint.security_protocol.startswith("SASL"):
+        options |= {
+            "sasl_mechanism": "PLAIN",
+            "sasl_plain_username": endpoint.user,
+            "sasl_plain_password": endpoint.password,
+        }
+    return options
+
+
+@contextmanager
+def _admin(endpoint: KafkaEndpoint, seconds: float) -> Iterator[Any]:
+    try:
+        from kafka import KafkaAdminClient
+        from kafka.errors import KafkaError
+    except ImportError:
+        raise StreamSetupError(
+            "kafka_python_not_found", "kafka-python is not installed. Run: pip install 'wmlclient[local]'"
+        ) from None
+    limit = int(seconds * 1000)
+    try:
+        admin = KafkaAdminClient(
+            **client_options(endpoint),
+            request_timeout_ms=limit,
+            bootstrap_timeout_ms=limit,
+            client_id="wmlclient",
+        )
+        try:
+            yield admin
+        finally:
+            admin.close()
+    except KafkaError as error:
+        logger.info("looking at %s on %s: %s", endpoint.topic, endpoint.brokers, type(error).__name__)
+        raise StreamSetupError(
+            "broker_unavailable",
+            f"The Kafka cluster at {endpoint.brokers[0]} lets us in but does not answer ({type(error).__name__}). "
+            "Check that the brokers' advertised addresses can be reached from here.",
+        ) from None
