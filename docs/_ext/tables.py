@@ -1,4 +1,5 @@
-"""Pages that are written from the code: the routes of the contract and the stages of the native scorer."""
+"""Pages that are written from the code: the routes of the contract, the stages of the
+native scorer, the help of the command line."""
 
 from __future__ import annotations
 
@@ -39,18 +40,34 @@ def contract_lines(document: dict[str, Any]) -> list[str]:
 
 
 def stage_lines() -> list[str]:
-    from wmlclient.scoring import supported_stages
+    from wmlclient.scoring.registry import supported
 
-    lines = ["| Stage | Class names in a saved model |", "|---|---|"]
-    for name, classes in sorted(supported_stages().items()):
-        lines.append(f"| {name} | {', '.join(f'`{c}`' for c in sorted(classes))} |")
-    return lines
+    return [f"- `{java_class}`" for java_class in supported()]
+
+
+def cli_lines() -> list[str]:
+    """The help of each command, as it prints it."""
+    import click
+
+    from wmlclient.cli import main
+
+    def walk(command: click.Command, context: click.Context, depth: int) -> list[str]:
+        lines = [f"{'#' * depth} {context.command_path}", "", "```text", command.get_help(context), "```", ""]
+        if isinstance(command, click.Group):
+            for name in command.list_commands(context):
+                child = command.get_command(context, name)
+                if child is not None and not child.hidden:
+                    lines += walk(child, click.Context(child, info_name=name, parent=context), depth + 1)
+        return lines
+
+    return walk(main, click.Context(main, info_name="wmlclient", max_content_width=100), 2)
 
 
 def generate(app: Sphinx) -> None:
     document = json.loads(CONTRACT.read_text(encoding="utf-8"))
     write_if_changed(REFERENCE / "_contract.md", contract_lines(document))
     write_if_changed(REFERENCE / "_stages.md", stage_lines())
+    write_if_changed(REFERENCE / "_cli.md", cli_lines())
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
