@@ -22,19 +22,21 @@ class PortError(Exception):
     Attributes:
         code: Stable, machine-readable, e.g. ``"java_not_found"``.
         message: One sentence for the user: what is wrong and the one thing to do next. Never a secret.
+        retriable: Whether the same call may well succeed in a moment, with nothing changed by hand.
     """
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(code, message)
+    def __init__(self, code: str, message: str, retriable: bool = False) -> None:
+        super().__init__(code, message, retriable)
         self.code = code
         self.message = message
+        self.retriable = retriable
 
     def __str__(self) -> str:
         return self.message
 
 
 class SparkUnavailable(PortError):
-    """Spark cannot work now: no pyspark, no Java, no jars, or its driver process has died. Worth another try later."""
+    """Spark cannot work now: no pyspark, no Java, no jars, or (``retriable``) its driver process has died."""
 
 
 class TransformFailed(PortError):

@@ -1,0 +1,301 @@
+"""Deployments of all kinds: made, looked at, changed, taken down, and found again after a restart."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from attrs import evolve
+
+from ..store import Deployment, Model, Page, Referenced, Store, Version
+from . import native, patches
+from .certificates import CertificateService
+from .clock import new_id, now_ms
+from .connections import spark_service, stream_endpoints
+from .contents import Contents
+from .errors import Conflict, EngineError, Invalid, NotFound, NotSupported
+from .ports import PortError, SparkPool
+from .schemas import input_schema, label_column
+from .scorers import OnlineScorers, Scorer, Slot, SparkScorer
+from .streams import StreamService
+
+logger = logging.getLogger("wmlclient.runner.engine")
+
+_LOAD_TIMEOUT = 300.0
+
+
+class DeploymentService:
+    """Deployments.
+
+    Args:
+        store: Rows.
+        contents: Archives.
+        certificates: Says which engine scores a model.
+        spark: Where Spark is.
+        scorers: Takes the loaded scorers of online deployments.
+        streams: Runs stream deployments.
+        clock: Milliseconds since 1970.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        contents: Contents,
+        certificates: CertificateService,
+        spark: SparkPool,
+        scorers: OnlineScorers,
+        streams: StreamService,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        self._store = store
+        self._contents = contents
+        self._certificates = certificates
+        self._spark = spark
+        self._scorers = scorers
+        self._streams = streams
+        self._clock = clock
+        self._pool = ThreadPoolExecutor(4, thread_name_prefix="deploy")
+        self._closing = False
+
+    def create(self, model_id: str, body: Mapping[str, Any], spark_header: str | None) -> Deployment:
+        """A deployment that is on its way.
+
+        Args:
+            model_id: The published model.
+            body: The request.
+            spark_header: ``X-Spark-Service-Instance``, needed by a stream, or None.
+
+        Returns:
+            The deployment, INITIALIZING; :meth:`ready` says when an online one is done.
+
+        Raises:
+            NotFound: No such published model.
+            Invalid: A kind that there is not; connections or Spark service missing or malformed.
+            NotSupported: Kind batch.
+        """
+        kind = body["type"]
+        if kind == "batch":
+            raise NotSupported("not_supported_deployment_type", "The deployment type batch is not supported yet.")
+        if kind not in ("online", "stream"):
+            raise Invalid("not_supported_deployment_type", f"The deployment type {kind[:80]} is not supported.")
+        version = self._version(model_id)
+        service = None
+        if kind == "stream":
+            service = spark_service(spark_header, kind)
+            stream_endpoints(body)
+        now = self._clock()
+        deployment = Deployment(
+            id=new_id(),
+            model_id=model_id,
+            version_id=version.id,
+            kind=kind,
+            name=body["name"],
+            description=body.get("description"),
+            desired="running",
+            status="DEPLOY_IN_PROGRESS" if kind == "online" else "INITIALIZING",
+            created_at=now,
+            modified_at=now,
+            body={key: body[key] for key in ("input", "output", "dead_letter") if key in body},
+            spark_service=service,
+            engine="spark" if kind == "stream" else None,
+            engine_reason="the request names a Spark service" if kind == "stream" else None,
+        )
+        try:
+            self._store.deployments.add(deployment)
+        except Referenced:  # the model was deleted meanwhile
+            raise NotFound() from None
+        if kind == "online":
+            self._load(deployment)
+        else:
+            self._streams.start(deployment.id)
+        return evolve(deployment, status="INITIALIZING")
+
+    def get(self, id: str, model_id: str | None = None) -> Deployment:
+        """One deployment.
+
+        Args:
+            id: Its id.
+            model_id: The model in the request's path, or None on the flat path.
+
+        Raises:
+            NotFound: There is none, or not of this model.
+        """
+        deployment = self._store.deployments.get(id)
+        if deployment is None or deployment.desired == "deleted" or model_id not in (None, deployment.model_id):
+            raise NotFound()
+        return deployment
+
+    def page(
+        self, limit: int, start: int | None, *, model_id: str | None, status: str | None, kind: str | None
+    ) -> Page[Deployment]:
+        """Deployments, oldest first, of a model or of all."""
+        if model_id is not None:
+            self._version(model_id)
+        return self._store.deployments.page(limit, start, model_id=model_id, status=status, kind=kind)
+
+    def counts(self) -> dict[str, int]:
+        """Number of deployments by model."""
+        return self._store.deployments.counts()
+
+    def ready(self, id: str) -> Future[Scorer]:
+        """Done when an online deployment has a scorer or has failed."""
+        return self._scorers.find(id, None).ready
+
+    def change(self, id: str, model_id: str | None, operations: Any) -> Deployment | None:
+        """Apply a JSON Patch: the name or description of an online deployment, the status of a stream.
+
+        Returns:
+            The changed online deployment, or None for a stream, whose call has an empty answer. STOPPED returns when
+            the stream's query is gone.
+
+        Raises:
+            NotFound: There is none.
+            Invalid: With the codes of :mod:`wmlclient.runner.engine.patches`.
+        """
+        deployment = self.get(id, model_id)
+        if deployment.kind == "online":
+            current = {"name": deployment.name, "description": deployment.description}
+            changed = patches.online_changes(operations, current)
+            self._store.deployments.update(id, **changed, modified_at=self._clock())
+            return self.get(id)
+        if patches.stream_status(operations) == "STOPPED":
+            self._stop(deployment)
+        elif deployment.desired != "running" or deployment.status == "FAILED":
+            self._store.deployments.update(
+                id, desired="running", status="INITIALIZING", failure=None, modified_at=self._clock()
+            )
+            self._streams.start(id)
+        return None
+
+    def delete(self, id: str, model_id: str | None = None, ignore_spark_errors: bool = False) -> None:
+        """Take a deployment down: stop its stream, forget its checkpoint, remove it.
+
+        Raises:
+            NotFound: There is none.
+            Conflict: ``underlying_api_error``: its stream cannot be stopped, and that is not to be ignored.
+        """
+        deployment = self.get(id, model_id)
+        # From here on a restart finishes the job instead of starting the stream again.
+        self._store.deployments.update(id, desired="deleted")
+        try:
+            self._take_down(deployment, ignore_spark_errors)
+        except PortError as error:
+            self._store.deployments.update(id, desired=deployment.desired)
+            raise _not_stopped(error) from None
+
+    def delete_all(self, model_id: str, ignore_spark_errors: bool = False) -> None:
+        """Take all deployments of a model down."""
+        while found := self._store.deployments.page(1000, model_id=model_id).items:
+            for deployment in found:
+                try:
+                    self.delete(deployment.id, model_id, ignore_spark_errors)
+                except NotFound:  # somebody else was faster
+                    continue
+
+    def resume(self) -> None:
+        """After a restart: load online deployments, resume streams, finish deletions."""
+        for deployment in self._store.deployments.all():
+            if deployment.desired == "deleted":
+                self._take_down(deployment, ignore_spark_errors=True)
+            elif deployment.kind == "online":
+                self._store.deployments.update(deployment.id, status="DEPLOY_IN_PROGRESS")
+                self._load(deployment)
+            elif deployment.desired == "running":
+                self._store.deployments.update(deployment.id, status="INITIALIZING", failure=None)
+                self._streams.start(deployment.id, resumed=True)
+
+    def close(self) -> None:
+        """Load nothing more."""
+        self._closing = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _version(self, model_id: str) -> Version:
+        version = self._store.models.latest_version(model_id, with_content=True)
+        if version is None:
+            raise NotFound()
+        return version
+
+    def _stop(self, deployment: Deployment) -> None:
+        self._store.deployments.update(deployment.id, desired="stopped", modified_at=self._clock())
+        try:
+            self._streams.stop(deployment.id)
+        except PortError as error:
+            self._store.deployments.update(deployment.id, desired=deployment.desired)
+            raise _not_stopped(error) from None
+        self._store.deployments.update(
+            deployment.id, status="STOPPED", failure=None, modified_at=self._clock()
+        )
+
+    def _take_down(self, deployment: Deployment, ignore_spark_errors: bool) -> None:
+        if deployment.kind == "online":
+            self._scorers.drop(deployment.id)
+        else:
+            try:
+                self._streams.stop(deployment.id)
+            except PortError as error:
+                if not ignore_spark_errors:
+                    raise
+                logger.warning("stream %s: %s; deleted all the same", deployment.id, error.message)
+            self._streams.forget(deployment.id)
+        self._store.deployments.delete(deployment.id)
+
+    def _load(self, deployment: Deployment) -> None:
+        slot = self._scorers.open(deployment.id, deployment.model_id)
+        self._pool.submit(self._load_now, deployment, slot)
+
+    def _load_now(self, deployment: Deployment, slot: Slot) -> None:
+        try:
+            model = self._store.models.get(deployment.model_id)
+            version = self._store.models.version(deployment.version_id)
+            if model is None or version is None:  # deleted meanwhile
+                return
+            certificate = self._certificates.checked(version)
+            if certificate["state"] != "checked":
+                raise Invalid("model_not_checked", f"The model could not be checked against Spark: {certificate['reason']}")
+            scorer = self._scorer(model, version, certificate["engine"])
+        except (EngineError, PortError) as error:
+            self._load_failed(deployment, slot, error.code, error.message)
+        except Exception as error:
+            if self._closing:
+                return
+            logger.exception("deployment %s cannot be loaded", deployment.id)
+            self._load_failed(
+                deployment, slot, "load_model_failure", f"Unexpected {type(error).__name__}; see the service's log."
+            )
+        else:
+            self._store.deployments.update(
+                deployment.id,
+                status="DEPLOY_SUCCESS",
+                failure=None,
+                engine=certificate["engine"],
+                engine_reason=certificate["reason"],
+                modified_at=self._clock(),
+            )
+            self._scorers.loaded(slot, scorer)
+            logger.info("deployment %s is ready, engine %s", deployment.id, certificate["engine"])
+
+    def _load_failed(self, deployment: Deployment, slot: Slot, code: str, message: str) -> None:
+        logger.error("deployment %s has failed: %s (%s)", deployment.id, message, code)
+        failure = [{"code": code, "message": message}]
+        self._store.deployments.update(
+            deployment.id, status="DEPLOY_FAILURE", failure=failure, modified_at=self._clock()
+        )
+        self._scorers.failed(slot, message)
+
+    def _scorer(self, model: Model, version: Version, engine: str) -> Scorer:
+        schema = input_schema(model.body)
+        assert version.digest is not None
+        assert schema is not None  # a model without one is never checked
+        folder = self._contents.folder(version.digest)
+        label = label_column(model.body)
+        if engine == "native":
+            return native.load(folder, schema, label)
+        scorer = SparkScorer(self._spark, folder, schema, native.label_filler(folder, schema, label))
+        scorer.probe(_LOAD_TIMEOUT)
+        return scorer
+
+
+def _not_stopped(error: PortError) -> Conflict:
+    return Conflict("underlying_api_error", f"The stream cannot be stopped: {error.message}")

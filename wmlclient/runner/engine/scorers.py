@@ -1,0 +1,164 @@
+"""Online scoring: one loaded scorer for each online deployment, found without a look at the database."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from attrs import define, field
+
+from . import native
+from .errors import Conflict, EngineError, Invalid, NotFound, NotReady
+from .ports import PortError, SparkPool, TransformFailed, TransformResult
+
+Table = tuple[list[str], list[list[Any]]]
+EngineName = Literal["native", "spark"]
+
+
+class Scorer(Protocol):
+    """A loaded model."""
+
+    @property
+    def engine(self) -> EngineName:
+        """What scores."""
+        ...
+
+    def score(self, fields: list[str], values: list[list[Any]]) -> Table | Future[Table]:
+        """All columns of the scored rows, at once or later.
+
+        Raises:
+            Invalid: The table does not fit the model's input, or a row cannot be scored.
+            NotReady: Spark is not there.
+        """
+        ...
+
+
+class SparkScorer:
+    """A model scored by Spark, for what the native scorer does not give exactly.
+
+    Args:
+        spark: Where Spark is; asked at each call, since a driver that died is replaced by another.
+        model_dir: Folder with the saved model.
+        schema: The schema of the model's input.
+        label: What :func:`native.label_filler` gave: adds the label column where a stage needs it.
+    """
+
+    engine: EngineName = "spark"
+
+    def __init__(
+        self, spark: SparkPool, model_dir: Path, schema: dict[str, Any], label: native.LabelFiller | None = None
+    ) -> None:
+        self._spark = spark
+        self._dir = str(model_dir)
+        self._schema = schema
+        self._label = label
+
+    def probe(self, timeout: float) -> None:
+        """Return when Spark has loaded the model.
+
+        Args:
+            timeout: Seconds.
+
+        Raises:
+            PortError: Spark is not there, or cannot load the model.
+            TimeoutError: It took too long.
+        """
+        runner = self._spark.get(None)
+        runner.version()
+        names = [column["name"] for column in self._schema["fields"]]
+        runner.transform(self._dir, self._schema, names, []).result(timeout)
+
+    def score(self, fields: list[str], values: list[list[Any]]) -> Future[Table]:
+        """Hand the rows to Spark."""
+        native.check_rows(self._schema, fields, values)
+        schema = self._schema
+        if self._label is not None:
+            schema, fields, values = self._label.fill(schema, fields, values)
+        answer: Future[Table] = Future()
+        try:
+            asked = self._spark.get(None).transform(self._dir, schema, fields, values)
+        except PortError as error:
+            raise _scoring_error(error) from None
+        asked.add_done_callback(lambda done: _pass_on(done, answer))
+        return answer
+
+
+def _pass_on(done: Future[TransformResult], answer: Future[Table]) -> None:
+    if not answer.set_running_or_notify_cancel():
+        return
+    error = done.exception()
+    if error is None:
+        answer.set_result((done.result().fields, done.result().values))
+    else:
+        answer.set_exception(_scoring_error(error) if isinstance(error, PortError) else error)
+
+
+def _scoring_error(error: PortError) -> EngineError:
+    if isinstance(error, TransformFailed):
+        return Invalid("invalid_input_data", f"Spark cannot score these rows: {error.message}")
+    return NotReady("underlying_api_error", error.message)
+
+
+@define(eq=False)
+class Slot:
+    """Where a deployment's scorer is, or will be.
+
+    Attributes:
+        model_id: The deployment's model.
+        ready: Ends with the scorer, or with the error that a caller gets.
+        scorer: The same scorer once it is there, for the path that has no time for a future.
+    """
+
+    model_id: str
+    ready: Future[Scorer] = field(factory=Future)
+    scorer: Scorer | None = None
+
+
+class OnlineScorers:
+    """Scorers by deployment. Safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._slots: dict[str, Slot] = {}
+        self._lock = threading.Lock()
+
+    def open(self, deployment_id: str, model_id: str) -> Slot:
+        """A slot that callers can wait for."""
+        slot = self._slots[deployment_id] = Slot(model_id)
+        return slot
+
+    def loaded(self, slot: Slot, scorer: Scorer) -> None:
+        """The scorer is there."""
+        with self._lock:
+            if not slot.ready.done():
+                slot.scorer = scorer
+                slot.ready.set_result(scorer)
+
+    def failed(self, slot: Slot, reason: str) -> None:
+        """It never will be."""
+        with self._lock:
+            if not slot.ready.done():
+                slot.ready.set_exception(Conflict("deployment_failed", f"The deployment failed: {reason}"))
+
+    def drop(self, deployment_id: str) -> None:
+        """Forget a deployment; who waits for it is told that it is gone."""
+        slot = self._slots.pop(deployment_id, None)
+        with self._lock:
+            if slot is not None and not slot.ready.done():
+                slot.ready.set_exception(NotFound())
+
+    def find(self, deployment_id: str, model_id: str | None) -> Slot:
+        """The slot of an online deployment.
+
+        Args:
+            deployment_id: Its id.
+            model_id: The model in the request's path, or None on the flat path.
+
+        Raises:
+            NotFound: No such online deployment, or not of this model.
+        """
+        slot = self._slots.get(deployment_id)
+        if slot is None or (model_id is not None and slot.model_id != model_id):
+            raise NotFound("not_found", "Unknown deployment identification: there is no such online deployment.")
+        return slot

@@ -1,0 +1,108 @@
+"""The engine as one thing: its services put together, started and ended."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from ..store import ArchiveStore, Referenced, Store
+from .certificates import CertificateService
+from .clock import Later, later, now_ms
+from .contents import Contents
+from .definitions import DefinitionService
+from .deployments import DeploymentService
+from .models import ModelService
+from .ports import SparkPool, TopicAdmin
+from .scorers import OnlineScorers
+from .streams import StreamService
+
+_PREDICTIONS = "prediction_count"
+
+
+class Engine:
+    """What the service does.
+
+    Args:
+        home: The runner's folder.
+        spark: Where Spark is.
+        topics: Looks at topics.
+        embedded: Whether these brokers are the service's own.
+        clock: Milliseconds since 1970.
+        delay: Calls a function later.
+
+    Attributes:
+        store: Rows.
+        contents: Archives.
+        certificates: Parity checks.
+        definitions: Training definitions.
+        models: Models.
+        scorers: Loaded online deployments.
+        streams: Streams.
+        deployments: Deployments.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        spark: SparkPool,
+        topics: TopicAdmin,
+        embedded: Callable[[tuple[str, ...]], bool] = lambda brokers: False,
+        clock: Callable[[], int] = now_ms,
+        delay: Later = later,
+    ) -> None:
+        self._spark = spark
+        self.store = Store(home / "runner.db")
+        self.contents = Contents(self.store, ArchiveStore(home))
+        self.certificates = CertificateService(self.store, self.contents, spark, clock)
+        self.definitions = DefinitionService(self.store, self.contents, clock)
+        self.models = ModelService(self.store, self.contents, self.certificates, clock)
+        self.scorers = OnlineScorers()
+        self.streams = StreamService(
+            self.store, self.contents, spark, topics, embedded, home / "checkpoints", delay, clock
+        )
+        self.deployments = DeploymentService(
+            self.store, self.contents, self.certificates, spark, self.scorers, self.streams, clock
+        )
+        self._predictions = int(self.store.setting(_PREDICTIONS) or 0)
+        self._predictions_lock = threading.Lock()
+
+    def start(self) -> None:
+        """Take up what the last run left: sweep, check, load, resume. Returns at once; the rest is background."""
+        self.contents.sweep()
+        self.deployments.resume()
+        self.certificates.resume()
+
+    def close(self) -> None:
+        """End everything that runs. Streams keep their desired state and go on after the next start."""
+        self.predictions()
+        self.deployments.close()
+        self.streams.close()
+        self.certificates.close()
+        self._spark.close()
+        self.store.close()
+
+    def delete_model(self, id: str, ignore_spark_errors: bool = False) -> None:
+        """Take a model's deployments down and remove it.
+
+        Raises:
+            NotFound: There is none.
+        """
+        self.models.get(id)
+        while True:
+            self.deployments.delete_all(id, ignore_spark_errors)
+            try:
+                return self.models.delete(id)
+            except Referenced:  # a deployment was made between the two
+                continue
+
+    def count_predictions(self, rows: int) -> None:
+        """Rows were scored."""
+        with self._predictions_lock:
+            self._predictions += rows
+
+    def predictions(self) -> int:
+        """Rows scored online since the home was made; kept across restarts, but for what a crash takes."""
+        with self._predictions_lock:
+            self.store.keep_setting(_PREDICTIONS, str(self._predictions))
+            return self._predictions

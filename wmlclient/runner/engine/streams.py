@@ -1,0 +1,228 @@
+"""Streams: started, watched, started again after an accident, stopped, resumed, forgotten.
+
+What runs them is a port. Here is only the bookkeeping: what the user wants (``desired``), what is (``status``), and
+what to do about the difference.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from attrs import define, field
+
+from ..store import Deployment, Store
+from .clock import Later, later, now_ms
+from .connections import spark_master, stream_endpoints
+from .contents import Contents
+from .errors import EngineError
+from .ports import PortError, SparkPool, SparkRunner, StreamEvent, StreamSpec, TopicAdmin
+from .schemas import input_schema
+
+logger = logging.getLogger("wmlclient.runner.engine")
+
+#: Seconds before each new try after an accident; after the last one the stream has failed.
+BACKOFF = (1.0, 2.0, 4.0, 8.0, 16.0)
+#: A stream that ran this long, in milliseconds, has all its tries again.
+SOUND_AFTER = 60_000
+
+#: A broker that is down at a restart of the service is most likely starting too.
+_WORTH_WAITING = frozenset(("broker_unavailable",))
+
+
+@define(eq=False)
+class _Watch:
+    """What is known of a stream only as long as the process lives.
+
+    Attributes:
+        running: Held while the stream is being started or stopped; long.
+        guard: Held while the members below and the row's status change; short.
+        start: Counts the starts: an event of an earlier one says nothing about this one.
+        restarts: Accidents in a row.
+        since: When records began to flow, in milliseconds since 1970.
+        runner: What runs it.
+    """
+
+    running: threading.Lock = field(factory=threading.Lock)
+    guard: threading.Lock = field(factory=threading.Lock)
+    start: int = 0
+    restarts: int = 0
+    since: int | None = None
+    runner: SparkRunner | None = None
+
+    def begin(self) -> int:
+        """A new start; what is on its way from the one before no longer counts."""
+        self.start += 1
+        self.since = None
+        return self.start
+
+
+class StreamService:
+    """All streams of the service.
+
+    Args:
+        store: Rows.
+        contents: Archives.
+        spark: Where Spark is.
+        topics: Looks at topics.
+        embedded: Whether these brokers are the service's own, where topics are made on demand.
+        checkpoints: Folder of the checkpoints, one for each stream.
+        delay: Calls a function later.
+        clock: Milliseconds since 1970.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        contents: Contents,
+        spark: SparkPool,
+        topics: TopicAdmin,
+        embedded: Callable[[tuple[str, ...]], bool],
+        checkpoints: Path,
+        delay: Later = later,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        self._store = store
+        self._contents = contents
+        self._spark = spark
+        self._topics = topics
+        self._embedded = embedded
+        self._checkpoints = checkpoints
+        self._later = delay
+        self._clock = clock
+        self._watches: dict[str, _Watch] = {}
+        self._watches_lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(8, thread_name_prefix="stream")
+        self._closing = False
+
+    def start(self, id: str, resumed: bool = False) -> None:
+        """Bring a stream to RUNNING, in the background.
+
+        Args:
+            id: The deployment.
+            resumed: It ran before, so a broker that does not answer is waited for.
+        """
+        watch = self._watch(id)
+        with watch.guard:
+            watch.restarts = 0
+            start = watch.begin()
+        self._submit(id, watch, start, resumed)
+
+    def stop(self, id: str) -> None:
+        """Stop a stream; returns when its query is gone. Its checkpoint stays.
+
+        Raises:
+            PortError: Its engine failed to stop it.
+        """
+        watch = self._watch(id)
+        with watch.guard:
+            watch.begin()
+        with watch.running:
+            if watch.runner is not None:
+                watch.runner.stop_stream(id)
+                watch.runner = None
+
+    def forget(self, id: str) -> None:
+        """Remove the checkpoint of a stopped stream."""
+        shutil.rmtree(self._checkpoints / id, ignore_errors=True)
+        with self._watches_lock:
+            self._watches.pop(id, None)
+
+    def close(self) -> None:
+        """Start nothing more and believe no more events; the runners are ended by who made them."""
+        self._closing = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _watch(self, id: str) -> _Watch:
+        with self._watches_lock:
+            return self._watches.setdefault(id, _Watch())
+
+    def _submit(self, id: str, watch: _Watch, start: int, resumed: bool) -> None:
+        if not self._closing:
+            try:
+                self._pool.submit(self._start, id, watch, start, resumed)
+            except RuntimeError:  # closed between the look and the call
+                logger.debug("stream %s is not started: the service is closing", id)
+
+    def _start(self, id: str, watch: _Watch, start: int, resumed: bool) -> None:
+        with watch.running:
+            deployment = self._store.deployments.get(id)
+            if self._closing or start != watch.start or deployment is None or deployment.desired != "running":
+                return
+            try:
+                spec = self._spec(deployment)
+                for endpoint in (spec.source, spec.target, spec.dead_letter):
+                    self._topics.ensure(endpoint, self._embedded(endpoint.brokers))
+                watch.runner = self._spark.get(spark_master(deployment.spark_service))
+                watch.runner.start_stream(spec, lambda event: self._on_event(watch, start, event))
+            except PortError as error:
+                retriable = error.retriable or (resumed and error.code in _WORTH_WAITING)
+                self._failed(id, watch, start, error.code, error.message, retriable)
+            except (EngineError, ValueError) as error:
+                self._failed(id, watch, start, getattr(error, "code", "deserialization_error"), str(error), False)
+            except Exception as error:
+                logger.exception("stream %s cannot be started", id)
+                message = f"Unexpected {type(error).__name__}; see the service's log."
+                self._failed(id, watch, start, "underlying_api_error", message, False)
+
+    def _spec(self, deployment: Deployment) -> StreamSpec:
+        model = self._store.models.get(deployment.model_id)
+        version = self._store.models.version(deployment.version_id)
+        schema = input_schema(model.body) if model is not None else None
+        if schema is None or version is None or version.digest is None:
+            raise PortError(
+                "missing_latest_model_version",
+                "The model has no content or no input schema; publish it with training_data_schema.",
+            )
+        ends = stream_endpoints(deployment.body)
+        checkpoint = self._checkpoints / deployment.id
+        checkpoint.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return StreamSpec(
+            stream_id=deployment.id,
+            model_dir=str(self._contents.folder(version.digest)),
+            input_schema=schema,
+            source=ends.source,
+            target=ends.target,
+            dead_letter=ends.dead_letter,
+            checkpoint_dir=str(checkpoint),
+            created_at_ms=deployment.created_at,
+            model_digest=version.digest,
+        )
+
+    def _on_event(self, watch: _Watch, start: int, event: StreamEvent) -> None:
+        id = event.stream_id
+        if event.kind == "running":
+            with watch.guard:
+                if self._closing or start != watch.start:
+                    return
+                watch.since = self._clock()
+                self._store.deployments.update(id, status="RUNNING", failure=None, modified_at=watch.since)
+            logger.info("stream %s is running", id)
+        elif event.kind != "progress":
+            code = str(event.details.get("code", "stream_ended"))
+            message = str(event.details.get("message", "The stream's query ended by itself."))
+            retriable = bool(event.details.get("retriable", event.kind == "stopped"))
+            self._failed(id, watch, start, code, message, retriable)
+
+    def _failed(self, id: str, watch: _Watch, start: int, code: str, message: str, retriable: bool) -> None:
+        with watch.guard:
+            if self._closing or start != watch.start:
+                return
+            now = self._clock()
+            if watch.since is not None and now - watch.since >= SOUND_AFTER:
+                watch.restarts = 0
+            if retriable and watch.restarts < len(BACKOFF):
+                pause = BACKOFF[watch.restarts]
+                watch.restarts += 1
+                following = watch.begin()
+                logger.warning("stream %s: %s (%s); next try in %.0f s", id, message, code, pause)
+                self._store.deployments.update(id, status="INITIALIZING", modified_at=now)
+                self._later(pause, lambda: self._submit(id, watch, following, resumed=True))
+            else:
+                logger.error("stream %s has failed: %s (%s)", id, message, code)
+                failure = [{"code": code, "message": message}]
+                self._store.deployments.update(id, status="FAILED", failure=failure, modified_at=now)

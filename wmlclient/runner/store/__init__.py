@@ -1,0 +1,26 @@
+"""What the runner keeps: rows in a database, archives in a folder. Survives a crash at any moment.
+
+A row that names an archive is written only once the archive is whole and on the disk, so a reader never meets half
+a model.
+"""
+
+from __future__ import annotations
+
+from .archives import ArchiveStore, PendingArchive
+from .database import Store
+from .errors import Referenced, StorageFull, StoreError
+from .records import Definition, Deployment, Model, Page, Version
+
+__all__ = [
+    "ArchiveStore",
+    "Definition",
+    "Deployment",
+    "Model",
+    "Page",
+    "PendingArchive",
+    "Referenced",
+    "StorageFull",
+    "Store",
+    "StoreError",
+    "Version",
+]

@@ -1,0 +1,126 @@
+"""The rows of the store, as values."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+from attrs import Factory, field, frozen
+
+T = TypeVar("T")
+
+
+@frozen
+class Definition:
+    """An unfitted pipeline with its one version.
+
+    Attributes:
+        id: Identity, as in all of these a lower-case UUID.
+        body: The request that made it.
+        version_id: Identity of the version.
+        created_at: Milliseconds since 1970, as all times in here.
+        modified_at: When it last changed.
+        digest: ``sha256:...`` of its archive; None until it was uploaded.
+        size: Bytes of the archive.
+    """
+
+    id: str
+    body: dict[str, Any]
+    version_id: str
+    created_at: int
+    modified_at: int
+    digest: str | None = None
+    size: int | None = None
+
+
+@frozen
+class Model:
+    """A fitted pipeline.
+
+    Attributes:
+        id: Identity.
+        body: The request that made it, without its sample.
+        created_at: When it was created.
+        modified_at: When it last changed.
+    """
+
+    id: str
+    body: dict[str, Any]
+    created_at: int
+    modified_at: int
+
+
+@frozen
+class Version:
+    """One version of a model.
+
+    Attributes:
+        id: Identity.
+        model_id: Its model.
+        created_at: When it was created.
+        sample: Rows for the parity check, ``{"fields", "values"}``, or None.
+        digest: ``sha256:...`` of its archive; None until it was uploaded.
+        size: Bytes of the archive.
+        certificate: The parity certificate as JSON; None until there is an archive.
+    """
+
+    id: str
+    model_id: str
+    created_at: int
+    sample: dict[str, Any] | None = None
+    digest: str | None = None
+    size: int | None = None
+    certificate: dict[str, Any] | None = None
+
+
+@frozen
+class Deployment:
+    """A model version at work.
+
+    Attributes:
+        id: Identity.
+        model_id: Its model.
+        version_id: The version of the model that it runs.
+        kind: ``online`` or ``stream``.
+        name: Name.
+        description: What it is for, or None.
+        desired: What the user wants: ``running``, ``stopped`` or ``deleted`` (while it is being taken down).
+        status: What it is, in the words of the wire.
+        created_at: When it was created.
+        modified_at: When it last changed.
+        failure: ``[{"code", "message"}]`` where it failed.
+        body: The request's ``input``, ``output``, ``dead_letter``: holds secrets, so not in the repr.
+        spark_service: The decoded Spark service header, or None: holds secrets too.
+        engine: ``native`` or ``spark``, once it is known.
+        engine_reason: Why that engine.
+    """
+
+    id: str
+    model_id: str
+    version_id: str
+    kind: str
+    name: str
+    description: str | None
+    desired: str
+    status: str
+    created_at: int
+    modified_at: int
+    failure: list[dict[str, str]] | None = None
+    body: dict[str, Any] = field(factory=dict, repr=False)
+    spark_service: dict[str, Any] | None = field(default=None, repr=False)
+    engine: str | None = None
+    engine_reason: str | None = None
+
+
+@frozen
+class Page(Generic[T]):
+    """Part of a list.
+
+    Attributes:
+        items: This page's records, oldest first.
+        total: How many there are in all that the filter lets through.
+        next: Where the next page starts, or None on the last page.
+    """
+
+    items: list[T] = Factory(list)
+    total: int = 0
+    next: int | None = None

@@ -1,0 +1,79 @@
+"""The tables. Plain SQL types and JSON, so that another database than SQLite takes them as they are."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Integer, MetaData, String, Table, Text
+
+metadata = MetaData()
+
+# The one number by which lists are ordered and paged; SQLite wants exactly INTEGER for a key that counts up.
+_SEQ = BigInteger().with_variant(Integer, "sqlite")
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+definitions = Table(
+    "definitions",
+    metadata,
+    Column("seq", _SEQ, primary_key=True, autoincrement=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("body", JSON, nullable=False),
+    Column("version_id", String(36), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("modified_at", BigInteger, nullable=False),
+    Column("digest", String(80), index=True),
+    Column("size", BigInteger),
+    sqlite_autoincrement=True,
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("seq", _SEQ, primary_key=True, autoincrement=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("body", JSON, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("modified_at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("seq", _SEQ, primary_key=True, autoincrement=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("model_id", String(36), ForeignKey("models.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("sample", JSON(none_as_null=True)),
+    Column("digest", String(80), index=True),
+    Column("size", BigInteger),
+    Column("certificate", JSON(none_as_null=True)),
+    sqlite_autoincrement=True,
+)
+
+deployments = Table(
+    "deployments",
+    metadata,
+    Column("seq", _SEQ, primary_key=True, autoincrement=True),
+    Column("id", String(36), nullable=False, unique=True),
+    # No cascade: a deployment is taken down before its model goes, and a forgotten one must be an error.
+    Column("model_id", String(36), ForeignKey("models.id"), nullable=False, index=True),
+    Column("version_id", String(36), ForeignKey("versions.id"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("description", Text),
+    Column("desired", String(16), nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("modified_at", BigInteger, nullable=False),
+    Column("failure", JSON(none_as_null=True)),
+    Column("body", JSON, nullable=False),
+    Column("spark_service", JSON(none_as_null=True)),
+    Column("engine", String(16)),
+    Column("engine_reason", Text),
+    sqlite_autoincrement=True,
+)
