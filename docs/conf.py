@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
-from wmlclient._version import __version__  # noqa: E402
+from wmlclient._version import __version__
 
 project = "wmlclient"
 author = "The wmlclient developers"

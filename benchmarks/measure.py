@@ -1,0 +1,138 @@
+"""Timing, and the child processes that are timed."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import requests
+
+HERE = Path(__file__).resolve().parent
+
+
+class Figures:
+    """Milliseconds of many calls."""
+
+    def __init__(self, samples: Sequence[float]) -> None:
+        self.samples = sorted(samples)
+
+    @property
+    def p50(self) -> float:
+        return statistics.median(self.samples)
+
+    @property
+    def p99(self) -> float:
+        return self.samples[math.ceil(len(self.samples) * 0.99) - 1]
+
+    def __str__(self) -> str:
+        return f"p50 {self.p50:9.3f} ms   p99 {self.p99:9.3f} ms   ({len(self.samples)} calls)"
+
+
+def in_turn(calls: dict[str, Callable[[], object]], rounds: int, warm_up: int) -> dict[str, Figures]:
+    """Time several calls one after the other, round by round: what disturbs the machine disturbs all of them."""
+    samples: dict[str, list[float]] = {name: [] for name in calls}
+    for number in range(-warm_up, rounds):
+        for name, call in calls.items():
+            started = time.perf_counter()
+            call()
+            if number >= 0:
+                samples[name].append((time.perf_counter() - started) * 1000)
+    return {name: Figures(found) for name, found in samples.items()}
+
+
+def poster(session: requests.Session, url: str, body: bytes) -> Callable[[], requests.Response]:
+    """A call that posts JSON and fails loudly on anything but 200."""
+
+    def post() -> requests.Response:
+        response = session.post(url, data=body, headers={"Content-Type": "application/json"}, timeout=60)
+        if response.status_code != 200:
+            raise RuntimeError(f"{url}: {response.status_code} {response.text[:500]}")
+        return response
+
+    return post
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextlib.contextmanager
+def child(command: list[str], log: Path, url: str, patience: float) -> Iterator[None]:
+    """Run a server until the block ends; the block begins when ``url`` answers, whatever it answers.
+
+    Raises:
+        RuntimeError: the server ended, or did not answer within ``patience`` seconds; with the end of its log.
+    """
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=HERE, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                requests.get(url, timeout=5)
+                break
+            except requests.RequestException:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"{command[:4]} did not start:\n{log.read_text()[-3000:]}") from None
+                time.sleep(0.05)
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            import os
+            import signal
+
+            os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@contextlib.contextmanager
+def uvicorn(application: str, folder: Path, *options: str) -> Iterator[str]:
+    """Serve an application of this folder; yields its base URL."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "uvicorn", application, "--host", "127.0.0.1", "--port", str(port)]
+    command += [
+        "--log-level",
+        "warning",
+        "--no-access-log",
+        "--loop",
+        "uvloop",
+        "--http",
+        "httptools",
+        *options,
+    ]
+    with child(command, folder / f"{application.replace(':', '-')}.log", url, patience=60):
+        yield url
+
+
+def import_seconds(module: str, times: int = 7) -> float:
+    """Median seconds that a fresh interpreter takes to import a module whose bytecode is compiled."""
+    code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
+    found = []
+    for _ in range(times + 1):
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=_with_bytecode()
+        )
+        found.append(float(done.stdout))
+    return statistics.median(found[1:])  # the first one compiles
+
+
+def _with_bytecode() -> dict[str, str]:
+    import os
+
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
