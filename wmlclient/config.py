@@ -42,9 +42,7 @@ class Credentials:
         missing = [name for name in NAMES if not mapping.get(name)]
         if missing:
             raise ConfigError(f"{origin}: {', '.join(missing)} missing.", tried=(origin,))
-        return cls(
-            **{name: str(mapping[name]) for name in NAMES}, kafka=mapping.get("kafka"), origin=origin
-        )
+        return cls(**{name: str(mapping[name]) for name in NAMES}, kafka=mapping.get("kafka"), origin=origin)
 
 
 def default_profile_path() -> Path:
@@ -101,7 +99,11 @@ def from_profile(name: str = "default", path: str | os.PathLike[str] | None = No
     Raises:
         ConfigError: no such file or profile, or something is missing in it.
     """
-    file = Path(path) if path is not None else Path(os.environ.get(PREFIX + "PROFILES") or default_profile_path())
+    file = (
+        Path(path)
+        if path is not None
+        else Path(os.environ.get(PREFIX + "PROFILES") or default_profile_path())
+    )
     if file.suffix == ".json":
         return from_file(file)
     origin = f"profile {name!r} of {file}"
@@ -137,7 +139,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
     else:
         import tomli as tomllib
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        found: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+        return found
     except OSError as error:
         raise ConfigError(
             f"{path}: cannot be read: {error.strerror}. A profile is a TOML table such as [default] "

@@ -10,7 +10,7 @@ import logging
 import platform
 import random
 import threading
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,7 +35,9 @@ Timeout = tuple[float | None, float | None]
 
 def check_timeout(timeout: float | tuple[float | None, float | None] | None) -> Timeout:
     """Seconds to read, or (to connect, to read); None waits for ever."""
-    pair = timeout if isinstance(timeout, tuple) else (CONNECT_TIMEOUT if timeout is not None else None, timeout)
+    pair = (
+        timeout if isinstance(timeout, tuple) else (CONNECT_TIMEOUT if timeout is not None else None, timeout)
+    )
     if len(pair) != 2 or any(t is not None and not t > 0 for t in pair):
         raise ConfigError(f"timeout={timeout!r}: give seconds above 0, or (connect, read), or None.")
     return pair[0], pair[1]
@@ -88,11 +90,9 @@ class Session(requests.Session):
         adapter = HTTPAdapter(max_retries=retry_policy(max_retries), pool_maxsize=64)
         self.mount("http://", adapter)
         self.mount("https://", adapter)
-        self._settings: dict[tuple[str, str, Any, Any], MutableMapping[str, Any]] = {}
+        self._settings: dict[tuple[str, str, Any, Any], Any] = {}
 
-    def merge_environment_settings(
-        self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
-    ) -> MutableMapping[str, Any]:
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         """As the base class, remembered: looking through the environment takes longer than a score."""
         if proxies:
             return super().merge_environment_settings(url, proxies, stream, verify, cert)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import decimal
+import io
 import json
 import math
 import uuid
@@ -35,7 +36,7 @@ class Table:
         return dumps({"fields": self.fields, "values": self.values})
 
 
-def dumps(body: Mapping[str, Any]) -> bytes:
+def dumps(body: Any) -> bytes:
     """JSON as bytes, by orjson where it is installed."""
     try:
         import orjson
@@ -43,6 +44,11 @@ def dumps(body: Mapping[str, Any]) -> bytes:
         return orjson.dumps(body)
     except (ImportError, TypeError):  # not there; or an integer above 64 bits, or half a surrogate pair
         return json.dumps(body, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def json_body(body: Any) -> io.BytesIO:
+    """A request's body as the generated client takes it as it is, nulls included."""
+    return io.BytesIO(dumps(body))
 
 
 def to_table(data: Any, fields: Sequence[str] | None = None) -> Table:
@@ -58,10 +64,10 @@ def to_table(data: Any, fields: Sequence[str] | None = None) -> Table:
             row.
     """
     table = _dispatch(data, list(fields) if fields is not None else None)
+    if not table.values:
+        raise PayloadError("There are no rows. Give at least one.")
     if not table.fields:
         raise PayloadError("There are no columns. Give rows as dicts, or name the columns with fields=.")
-    if not table.values:
-        raise PayloadError("There are no rows to score. Give at least one.")
     return table
 
 
@@ -87,7 +93,7 @@ def _dispatch(data: Any, fields: list[str] | None) -> Table:
         )
     rows = data if isinstance(data, list | tuple) else list(data)
     if not rows:
-        return Table(fields or ["-"], [])
+        return Table(fields or [], [])
     first = rows[0]
     if isinstance(first, Mapping):
         return _from_named(rows, fields)
@@ -104,27 +110,30 @@ def _named(row: Any) -> Any:
 
 def _from_named(rows: Iterable[Any], fields: list[str] | None) -> Table:
     """Rows that carry their names: matched by name, whatever their order."""
+    chosen = fields is not None
     values: list[list[Any]] = []
     for number, row in enumerate(rows):
         if not isinstance(row, Mapping):
-            raise PayloadError(f"Row {number} is a {type(row).__name__}, the rows before are dicts.", row=number)
+            raise PayloadError(
+                f"Row {number} is a {type(row).__name__}, the rows before are dicts.", row=number
+            )
         if fields is None:
             fields = _checked(list(row))
-        try:
-            values.append([_convert(row[name], number, name) for name in fields])
-        except KeyError:
-            missing = next(name for name in fields if name not in row)
+        missing = next((name for name in fields if name not in row), None)
+        if missing is not None:
             raise PayloadError(
                 f"Row {number} lacks column {missing!r}. Give None where there is no value.",
                 row=number,
                 column=missing,
-            ) from None
-        if len(row) != len(fields) and number:
-            extra = next((name for name in row if name not in fields), None)
-            if extra is not None and len(values[0]) == len(fields) < len(row):
-                raise PayloadError(
-                    f"Row {number} has column {extra!r}, which the rows before lack.", row=number, column=extra
-                )
+            )
+        if not chosen and len(row) != len(fields):
+            extra = next(name for name in row if name not in fields)
+            raise PayloadError(
+                f"Row {number} has column {extra!r}, which the rows before lack.",
+                row=number,
+                column=str(extra),
+            )
+        values.append([to_json(row[name], number, name) for name in fields])
     return Table(_checked(fields or []), values)
 
 
@@ -141,7 +150,7 @@ def _from_lists(rows: Any, fields: list[str] | None) -> Table:
         cells = list(row)
         if len(cells) != len(fields):
             raise PayloadError(f"Row {number} has {len(cells)} values for {len(fields)} columns.", row=number)
-        values.append([_convert(v, number, name) for v, name in zip(cells, fields, strict=True)])
+        values.append([to_json(v, number, name) for v, name in zip(cells, fields, strict=True)])
     return Table(fields, values)
 
 
@@ -182,7 +191,7 @@ def _pandas_column(column: Any, name: str) -> list[Any]:
         return list(values)
     if kind == "f" and type(column.dtype).__module__.startswith("numpy"):
         return [v if math.isfinite(v) else _word(v) for v in values]
-    return [None if _missing(v) else _convert(v, row, name) for row, v in enumerate(values)]
+    return [None if _missing(v) else to_json(v, row, name) for row, v in enumerate(values)]
 
 
 def _missing(value: Any) -> bool:
@@ -207,7 +216,7 @@ def spark_rows(names: list[str], schema: Any, rows: Iterable[Any]) -> Table:
             v.astimezone(dt.timezone.utc) if z and isinstance(v, dt.datetime) else v
             for v, z in zip(row, zoned, strict=True)
         ]
-        values.append([_convert(v, number, name) for v, name in zip(cells, names, strict=True)])
+        values.append([to_json(v, number, name) for v, name in zip(cells, names, strict=True)])
     return Table(names, values)
 
 
@@ -230,7 +239,7 @@ def _word(value: float) -> str:
     return "Infinity" if value > 0 else "-Infinity"
 
 
-def _convert(value: Any, row: int, column: str) -> Any:
+def to_json(value: Any, row: int, column: str) -> Any:
     """The JSON form of one value."""
     kind = type(value)
     if kind in _PLAIN:
@@ -238,7 +247,7 @@ def _convert(value: Any, row: int, column: str) -> Any:
     if kind is float:
         return value if math.isfinite(value) else _word(value)
     if isinstance(value, list | tuple) and not hasattr(value, "asDict"):
-        return [_convert(v, row, column) for v in value]
+        return [to_json(v, row, column) for v in value]
     return _convert_rare(value, row, column)
 
 
@@ -249,9 +258,9 @@ def _convert_rare(value: Any, row: int, column: str) -> Any:
     if name in ("NAType", "NaTType") and package == "pandas":
         return None
     if name == "DenseVector":
-        return [_convert(v, row, column) for v in value.toArray().tolist()]
+        return [to_json(v, row, column) for v in value.toArray().tolist()]
     if name == "SparseVector":
-        values = [_convert(v, row, column) for v in value.values.tolist()]
+        values = [to_json(v, row, column) for v in value.values.tolist()]
         return [int(value.size), value.indices.tolist(), values]
     if isinstance(value, dt.datetime | dt.date | dt.time):
         return value.isoformat()
@@ -264,13 +273,13 @@ def _convert_rare(value: Any, row: int, column: str) -> Any:
     if hasattr(value, "asDict"):  # a Spark Row inside a row
         value = value.asDict()
     if isinstance(value, Mapping):
-        return {str(key): _convert(v, row, column) for key, v in value.items()}
+        return {str(key): to_json(v, row, column) for key, v in value.items()}
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
-        return _convert(float(value), row, column)
+        return to_json(float(value), row, column)
     raise PayloadError(
         f"Row {row}, column {column!r}: a {type(value).__module__}.{name} has no JSON form. "
         "Give a number, text, boolean, None, date, list or vector.",
@@ -282,11 +291,11 @@ def _convert_rare(value: Any, row: int, column: str) -> Any:
 def _convert_numpy(value: Any, row: int, column: str) -> Any:
     if value.dtype.kind == "M":
         # nanoseconds have no Python form of their own
-        return _convert(value.astype("datetime64[us]").tolist(), row, column)
+        return to_json(value.astype("datetime64[us]").tolist(), row, column)
     if value.dtype.kind in "biufSUO" or value.dtype.names:
         item = value.tolist()
         if item is not value:
-            return _convert(item, row, column)
+            return to_json(item, row, column)
     raise PayloadError(
         f"Row {row}, column {column!r}: numpy {value.dtype} has no JSON form.", row=row, column=column
     )

@@ -66,8 +66,14 @@ def to_schema(given: Any) -> dict[str, Any]:
             given = json.loads(text)
         except ValueError:
             raise PayloadError("The schema is not JSON.") from None
-    if not isinstance(given, Mapping) or given.get("type") != "struct" or not isinstance(given.get("fields"), list):
-        raise PayloadError("The schema is no StructType. Give df.schema, its JSON, or DDL such as 'id int, text string'.")
+    if (
+        not isinstance(given, Mapping)
+        or given.get("type") != "struct"
+        or not isinstance(given.get("fields"), list)
+    ):
+        raise PayloadError(
+            "The schema is no StructType. Give df.schema, its JSON, or DDL such as 'id int, text string'."
+        )
     for field in given["fields"]:
         if not isinstance(field, Mapping) or not field.get("name") or "type" not in field:
             raise PayloadError("The schema has a field without name or type.")
@@ -100,7 +106,11 @@ def _sql_type(name: str) -> Any:
     if array:
         return {"type": "array", "elementType": _sql_type(array[1].strip()), "containsNull": True}
     if re.fullmatch(r"(decimal|varchar|char)(\(\d+(\s*,\s*\d+)?\))?", name):
-        return name.replace(" ", "") if name.startswith("decimal(") else {"decimal": "decimal(10,0)"}.get(name, "string")
+        return (
+            name.replace(" ", "")
+            if name.startswith("decimal(")
+            else {"decimal": "decimal(10,0)"}.get(name, "string")
+        )
     raise PayloadError(f"Schema: unknown type {name!r}. Give a StructType, or its JSON.")
 
 
@@ -118,7 +128,7 @@ def of_rows(rows: list[Mapping[str, Any]]) -> dict[str, Any]:
 def _pandas_type(column: Any, name: str) -> Any:
     kind = getattr(column.dtype, "kind", "O")
     if kind == "M":
-        return "timestamp" if getattr(column.dtype, "tz", None) is not None else "timestamp_ntz"
+        return "timestamp"
     known = _NUMPY_NAMES.get(str(column.dtype).lower())  # also the nullable Int64, Float64, boolean
     if known or str(column.dtype) == "boolean":
         return known or "boolean"
@@ -158,7 +168,7 @@ def _value_type(value: Any, name: str) -> Any:
         (int, "long"),
         (float, "double"),
         (str, "string"),
-        (dt.datetime, "timestamp_ntz"),
+        (dt.datetime, "timestamp"),
         (dt.date, "date"),
         (decimal.Decimal, "decimal(38,18)"),
         (bytes, "binary"),

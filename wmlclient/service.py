@@ -20,6 +20,7 @@ from wmlclient import http
 from wmlclient._generated.watson_ml_v3 import WatsonMlV3
 from wmlclient._sentinel import NOT_GIVEN, NotGiven
 from wmlclient.auth import Tokens, basic
+from wmlclient.connections import SparkService
 from wmlclient.errors import ConfigError, api_error
 from wmlclient.translate import translate, transport_error
 
@@ -41,7 +42,7 @@ class _CallPolicy(HTTPPolicy[Any, Any]):
             return self._send(request)
         token = self._tokens.get()
         sent.headers["Authorization"] = f"Bearer {token}"
-        body = sent.content if hasattr(sent, "content") else None
+        body: Any = getattr(sent, "content", None)
         start = body.tell() if hasattr(body, "tell") else None
         kept = dict(options)
         response = self._send(request)
@@ -82,7 +83,12 @@ class Service:
         token: a bearer token instead of both; it is used as it is, and never renewed.
         timeout: seconds to wait for an answer, or (to connect, to read); None waits for ever.
         max_retries: how often a safe call is repeated.
+
+    Attributes:
+        default_spark: the Spark service of a stream that names none; None leaves it to the service.
     """
+
+    default_spark: SparkService | None = None
 
     def __init__(
         self,

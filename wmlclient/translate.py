@@ -12,7 +12,7 @@ from types import TracebackType
 from wmlclient import errors
 
 
-class translate:  # noqa: N801 - reads as a statement: with translate():
+class translate:
     """Context manager that lets only errors of this package out."""
 
     def __enter__(self) -> None:
@@ -73,9 +73,9 @@ def _from_azure(error: Exception) -> errors.WmlError:
 
 
 def _from_msrest(error: Exception) -> errors.WmlError:
-    from msrest import exceptions as msrest
+    from msrest.exceptions import DeserializationError  # type: ignore[attr-defined]
 
-    if isinstance(error, msrest.DeserializationError):
+    if isinstance(error, DeserializationError):
         return errors.ResponseError(f"The service's answer does not fit its contract: {error}")
     return errors.PayloadError(f"The request does not fit the service's contract: {error}")
 

@@ -1,0 +1,385 @@
+"""Models: published once, then deployed as often as wanted."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from wmlclient import deployments, display
+from wmlclient.certificate import Certificate
+from wmlclient.connections import SparkService
+from wmlclient.deployments import WAIT_TIMEOUT, Deployment
+from wmlclient.errors import NotFoundError, PayloadError, ResponseError, WaitTimeoutError
+from wmlclient.pages import Pages
+from wmlclient.translate import translate
+from wmlclient.waiting import Clock, poll
+
+if TYPE_CHECKING:
+    from wmlclient.service import Service
+    from wmlclient.topics import KafkaTopic
+
+COLUMNS = (
+    ("name", "name"),
+    ("type", "model_type"),
+    ("label", "label_col"),
+    ("created", "created_at"),
+    ("id", "id"),
+)
+
+
+class Model:
+    """One published model. What it knows is as of its last look at the service; ``refresh()`` looks again.
+
+    Got from ``client.models.publish(...)``, ``.get(id)``, ``.find(name)`` or ``.list()``.
+    """
+
+    def __init__(self, service: Service, resource: Any) -> None:
+        self._service = service
+        self._take(resource)
+
+    def _take(self, resource: Any) -> None:
+        if resource is None or resource.entity is None or resource.metadata is None:
+            raise ResponseError("The service's answer is not a published model.")
+        self._metadata = resource.metadata
+        self._entity = resource.entity
+
+    @property
+    def id(self) -> str:
+        """Its id at the service."""
+        return str(self._metadata.guid)
+
+    @property
+    def name(self) -> str:
+        """Its name; it need not be the only one of that name."""
+        return str(self._entity.name)
+
+    @property
+    def description(self) -> str | None:
+        """What it is for."""
+        return self._entity.description  # type: ignore[no-any-return]
+
+    @property
+    def model_type(self) -> str:
+        """Framework and version, such as ``"mllib-4.2"``."""
+        return str(self._entity.model_type)
+
+    @property
+    def label_col(self) -> str | None:
+        """The column it predicts, in the training data."""
+        return self._entity.label_col  # type: ignore[no-any-return]
+
+    @property
+    def input_schema(self) -> dict[str, Any] | None:
+        """What it reads: ``StructType.jsonValue()``, the label left out."""
+        return self._entity.input_data_schema  # type: ignore[no-any-return]
+
+    @property
+    def training_schema(self) -> dict[str, Any] | None:
+        """What it was trained on: ``StructType.jsonValue()``, the label marked as target."""
+        return self._entity.training_data_schema  # type: ignore[no-any-return]
+
+    @property
+    def created_at(self) -> dt.datetime:
+        """When it was published, UTC."""
+        return self._metadata.created_at  # type: ignore[no-any-return]
+
+    @property
+    def parity(self) -> Certificate | None:
+        """Which engine scores it, and the proof that its numbers are Spark's.
+
+        Looks at the service again while the check is pending. None at a service that makes no certificates.
+        """
+        if self._entity.parity is not None and str(self._entity.parity.state) == "pending":
+            self.refresh()
+        return self._certificate()
+
+    def _certificate(self) -> Certificate | None:
+        return Certificate._of(self._entity.parity) if self._entity.parity is not None else None
+
+    def wait_parity(
+        self,
+        timeout: float | None = WAIT_TIMEOUT,
+        *,
+        progress: bool | None = None,
+        clock: Clock | None = None,
+    ) -> Certificate | None:
+        """Waits until the check against Spark is done, and returns the certificate.
+
+        A deployment waits for it by itself.
+
+        Args:
+            timeout: seconds until the deadline; None waits for ever.
+            progress: as for :meth:`Deployment.wait`.
+            clock: for tests.
+
+        Raises:
+            WaitTimeoutError: the deadline passed.
+        """
+        return poll(
+            lambda: self.refresh()._certificate(),
+            lambda certificate: certificate is None or certificate.state != "pending",
+            timeout=timeout,
+            late=lambda _, seconds: WaitTimeoutError(
+                f"Model {self.name!r}: the check against Spark is not done after {seconds:g} s. "
+                "Wait again with a longer timeout=.",
+                last_status="pending",
+            ),
+            text=lambda _: "checking",
+            label=f"parity of {self.name}",
+            progress=progress,
+            clock=clock,
+        )
+
+    @property
+    def deployments(self) -> Pages[Deployment]:
+        """Its deployments, fetched as they are walked."""
+        return deployments.listing(self._service, self.id)
+
+    def refresh(self) -> Model:
+        """Looks at the service again, and returns itself.
+
+        Raises:
+            NotFoundError: it was deleted.
+        """
+        service = self._service
+        with translate():
+            self._take(service.api.published_models.get(service.instance_id, self.id))
+        return self
+
+    def delete(self, *, ignore_spark_errors: bool = False) -> None:
+        """Deletes it, with all its deployments.
+
+        Args:
+            ignore_spark_errors: also if Spark fails to end a job.
+        """
+        service = self._service
+        with translate():
+            service.api.published_models.delete(
+                service.instance_id, self.id, ignore_spark_errors=True if ignore_spark_errors else None
+            )
+
+    def download(self, path: str | os.PathLike[str]) -> None:
+        """Writes its archive, a ``.tar.gz`` of what Spark saved, to a file.
+
+        Args:
+            path: the file; it is replaced.
+        """
+        part = f"{os.fspath(path)}.part"
+        try:
+            with translate(), open(part, "wb") as file:
+                # Not unpacked on the way, even if the service calls it Content-Encoding: gzip.
+                for chunk in self._service.api.models.download_latest_content(self.id, decompress=False):
+                    file.write(chunk)
+            os.replace(part, path)
+        finally:
+            if os.path.exists(part):
+                os.remove(part)
+
+    def deploy(
+        self,
+        name: str,
+        *,
+        source: KafkaTopic | str | os.PathLike[str] | None = None,
+        target: KafkaTopic | str | os.PathLike[str] | None = None,
+        spark: SparkService | None = None,
+        dead_letter: KafkaTopic | str | None = None,
+        description: str | None = None,
+        wait: bool = True,
+        timeout: float | None = WAIT_TIMEOUT,
+        progress: bool | None = None,
+    ) -> Deployment:
+        """Puts the model to work.
+
+        Without ``source`` and ``target`` it is deployed online, and this waits until it is ready. With two Kafka
+        topics it becomes a stream, and with two paths a batch; both return at once, and ``.wait()`` waits for them.
+
+        Args:
+            name: a name for the deployment.
+            source: the topic to read, or the file.
+            target: the topic to write, or the file.
+            spark: the Spark service that runs a stream or batch. By default ``local[2]`` of the embedded runner; any
+                other service decides for itself.
+            dead_letter: topic, on the target's connection, for records that do not parse or score. By default the
+                target's name and ``.dead-letters``.
+            description: what it is for.
+            wait: False returns before an online deployment is ready.
+            timeout: seconds to wait for it; None waits for ever.
+            progress: as for :meth:`Deployment.wait`.
+
+        Raises:
+            DeploymentFailedError: it cannot become ready; with the service's reasons.
+            WaitTimeoutError: it did not in time.
+            NotSupportedError: the service does not offer this kind.
+            PayloadError: source and target do not go together.
+        """
+        body: dict[str, Any] = {"name": name, "type": "online"}
+        if description is not None:
+            body["description"] = description
+        header = None
+        if source is not None or target is not None:
+            body |= _ends(source, target, dead_letter)
+            spark = spark or self._service.default_spark
+            header = spark._header() if spark is not None else None
+        elif spark is not None or dead_letter is not None:
+            raise PayloadError("spark= and dead_letter= are for streams: give source= and target= too.")
+        deployment = deployments.create(self._service, self.id, body, spark_header=header)
+        if body["type"] == "online" and wait:
+            deployment.wait(timeout, progress=progress)
+        return deployment
+
+    def __repr__(self) -> str:
+        certificate = self._certificate()
+        engine = f", {certificate.engine} engine" if certificate is not None and certificate.engine else ""
+        return f"<Model {self.name!r}: {self.model_type}{engine}, id {self.id}>"
+
+    def _repr_html_(self) -> str:
+        fields = (self.input_schema or {}).get("fields", ())
+        return display.card(
+            f"Model {self.name}",
+            [
+                ("type", self.model_type),
+                ("reads", ", ".join(f"{f['name']} ({f['type']})" for f in fields)),
+                ("predicts", self.label_col),
+                ("parity", self._certificate()),
+                ("description", self.description),
+                ("created", self.created_at),
+                ("id", self.id),
+            ],
+        )
+
+
+class Models:
+    """``client.models``: all published models of the instance."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def publish(
+        self,
+        pipeline_model: Any,
+        name: str,
+        *,
+        sample: Any = None,
+        label_col: str | None = None,
+        pipeline: Any = None,
+        training_schema: Any = None,
+        description: str | None = None,
+        author: str | Mapping[str, str] | None = None,
+        progress: bool | None = None,
+    ) -> Model:
+        """Publishes a fitted Spark ML pipeline.
+
+        Saves it in the session it lives in, without setting anything there, and uploads it. The service then checks
+        its own scorer against Spark; see :attr:`Model.parity`.
+
+        Args:
+            pipeline_model: a fitted ``PipelineModel``; or any other fitted stage; or the path of a saved one, its
+                folder or its ``.tar.gz``.
+            name: a name for the model.
+            sample: rows like those it was trained on, as Spark or pandas DataFrame or as list of dicts. The first
+                1,000 go into the check, and their columns tell what the model reads.
+            label_col: the column it predicts; by default found in the pipeline.
+            pipeline: the unfitted ``Pipeline``; it is published as training definition first.
+            training_schema: the columns and their types, instead of what the sample says: a ``StructType``, its
+                JSON, or DDL such as ``"id int, text string"``. Needed without a sample.
+            description: what it is for.
+            author: a name, or a dict with ``name`` and ``email``.
+            progress: True shows a progress bar, False does not, None shows it on a terminal or in a notebook.
+
+        Raises:
+            NotAModelError: it is no fitted Spark ML pipeline.
+            PayloadError: sample, schema or label do not go with it.
+            ApiError: the service refuses it. Nothing of it is left there.
+
+        Example:
+            >>> model = client.models.publish(fitted, name="Sentiment", sample=train)    # doctest: +SKIP
+            >>> model.parity.engine                                                      # doctest: +SKIP
+            'native'
+        """
+        from wmlclient.publishing import publish
+
+        resource = publish(
+            self._service,
+            pipeline_model,
+            name,
+            sample=sample,
+            label_col=label_col,
+            pipeline=pipeline,
+            training_schema=training_schema,
+            description=description,
+            author=author,
+            progress=progress,
+        )
+        return Model(self._service, resource)
+
+    def get(self, model_id: str) -> Model:
+        """One model, by its id.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        service = self._service
+        with translate():
+            return Model(service, service.api.published_models.get(service.instance_id, model_id))
+
+    def find(self, name: str) -> Model:
+        """The newest model of that name.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        found = [model for model in self.list() if model.name == name]
+        if not found:
+            raise NotFoundError(f"There is no model named {name!r}. client.models.list() lists all.")
+        return max(found, key=lambda model: model.created_at)
+
+    def list(self) -> Pages[Model]:
+        """All models, fetched as they are walked."""
+        service = self._service
+        return Pages(
+            lambda start: service.api.published_models.list(service.instance_id, start=start),
+            lambda resource: Model(service, resource),
+            "models",
+            COLUMNS,
+        )
+
+    def __repr__(self) -> str:
+        return "<models: .publish(fitted, name=..., sample=...), .list(), .get(id), .find(name)>"
+
+
+def _ends(source: Any, target: Any, dead_letter: Any) -> dict[str, Any]:
+    """Kind, input and output of a stream or a batch."""
+    from wmlclient.topics import KafkaTopic
+
+    if isinstance(source, KafkaTopic) and isinstance(target, KafkaTopic):
+        body: dict[str, Any] = {
+            "type": "stream",
+            "input": {
+                "connection": source.connection._to_wire(),
+                "source": {"topic": source.name, "type": "kafka"},
+            },
+            "output": {
+                "connection": target.connection._to_wire(),
+                "target": {"topic": target.name, "type": "kafka"},
+            },
+        }
+        if dead_letter is not None:
+            if isinstance(dead_letter, KafkaTopic) and dead_letter.connection != target.connection:
+                raise PayloadError("dead_letter: give a topic on the target's connection.")
+            body["dead_letter"] = {"topic": str(dead_letter)}
+        return body
+    if (
+        isinstance(source, str | os.PathLike)
+        and isinstance(target, str | os.PathLike)
+        and dead_letter is None
+    ):
+        return {
+            "type": "batch",
+            "input": {"source": {"type": "file", "filename": os.fspath(source)}},
+            "output": {"target": {"type": "file", "filename": os.fspath(target)}},
+        }
+    raise PayloadError(
+        "Give source= and target= both as Kafka topics for a stream, or both as paths for a batch."
+    )
