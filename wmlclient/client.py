@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from wmlclient import config, http
@@ -65,7 +65,7 @@ class Client:
         max_retries: int = http.MAX_RETRIES,
     ) -> None:
         self._local: _Local | None = None
-        self._kafka = kafka
+        self._kafka: KafkaConnection | Mapping[str, Any] | Callable[[], KafkaConnection] | None = kafka
         self._use(
             Service(
                 url,
@@ -125,6 +125,7 @@ class Client:
             runner.close()
             raise
         client._local = runner
+        client._kafka = lambda: KafkaConnection.from_credentials(runner.kafka(), create_topics=True)
         client._service.default_spark = SparkService(cluster_master_url=spark_master)
         return client
 
@@ -185,16 +186,16 @@ class Client:
             ConfigError: these credentials name none.
             LocalModeError: the embedded broker cannot start.
         """
-        if self._kafka is None and self._local is not None:
-            self._service.check_open()
-            self._kafka = KafkaConnection.from_credentials(self._local.kafka(), create_topics=True)
+        self._service.check_open()
         if self._kafka is None:
             raise ConfigError(
                 "These credentials name no Kafka service. Give kafka=KafkaConnection(...), or 'kafka' in "
                 "credentials.json."
             )
         if not isinstance(self._kafka, KafkaConnection):
-            self._kafka = KafkaConnection.from_credentials(self._kafka)
+            self._kafka = (
+                self._kafka() if callable(self._kafka) else KafkaConnection.from_credentials(self._kafka)
+            )
         return self._kafka
 
     @property

@@ -393,4 +393,6 @@ def create(
             sync=False if body["type"] == "online" else None,
             x_spark_service_instance=spark_header,
         )
-    return Deployment(service, resource)
+    deployment = Deployment(service, resource)
+    service.note("deployment", deployment.id)
+    return deployment

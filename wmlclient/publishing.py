@@ -84,6 +84,7 @@ class _Publication:
             with translate():
                 published = api.published_models.get(self.service.instance_id, model_id)
             undo.pop_all()  # nothing to undo any more
+        self.service.note("model", model_id)
         logger.info("published %s as %s", self.body["name"], model_id)
         return published
 

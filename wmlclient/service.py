@@ -86,9 +86,11 @@ class Service:
 
     Attributes:
         default_spark: the Spark service of a stream that names none; None leaves it to the service.
+        created: where ("model" or "deployment", id) of all that is made is noted; None notes nothing.
     """
 
     default_spark: SparkService | None = None
+    created: list[tuple[str, str]] | None = None
 
     def __init__(
         self,
@@ -143,6 +145,11 @@ class Service:
     def close(self) -> None:
         """Closes the connections, also those of all copies. Safe to call twice."""
         self._transport.close()
+
+    def note(self, kind: str, made_id: str) -> None:
+        """Notes that something was made."""
+        if self.created is not None:
+            self.created.append((kind, made_id))
 
     def check_open(self) -> None:
         """Raises ConfigError once the client is closed."""

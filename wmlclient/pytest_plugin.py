@@ -1,0 +1,230 @@
+"""Fixtures for pytest: a scoring service, its client, a Kafka broker and a Spark session.
+
+Loaded by pytest through its entry point; nothing heavy is imported before a fixture is asked for. Each worker of
+pytest-xdist has a service of its own, in its own temporary folder, on its own port.
+
+* ``wml_server``: the service, one for the session; ``--wml-url`` or ``--wml-credentials`` use one that runs already.
+* ``wml_client``: a client of it, which leaves the service as clean as it was.
+* ``kafka_broker``: its Kafka broker; ``kafka_broker.topic()`` makes a topic for this test alone.
+* ``spark``: a small Spark session, one for the session.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from attrs import define, field, frozen
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from wmlclient.client import Client
+    from wmlclient.connections import KafkaConnection
+    from wmlclient.topics import KafkaTopic
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options to use a service that runs already."""
+    group = parser.getgroup("wmlclient", "scoring service of the wml_* fixtures")
+    group.addoption(
+        "--wml-url",
+        metavar="URL",
+        help="use the service at URL; user, password and instance come from --wml-credentials or WMLCLIENT_* variables",
+    )
+    group.addoption(
+        "--wml-credentials", metavar="FILE", help="use the service that this credentials.json is for"
+    )
+    parser.addini("wml_url", "default of --wml-url", default="")
+    parser.addini("wml_credentials", "default of --wml-credentials", default="")
+
+
+@frozen
+class WmlServer:
+    """A scoring service for tests.
+
+    Attributes:
+        url: its base URL.
+        credentials: ``url``, ``username``, ``password``, ``instance_id``, and ``kafka`` if it has one; never shown.
+        embedded: True if these tests started it, and all that is in it is theirs.
+    """
+
+    url: str
+    credentials: Mapping[str, Any] = field(repr=False)
+    embedded: bool
+    _owner: Any = field(repr=False)
+
+    def connect(self, **options: Any) -> Client:
+        """Another client of it. Close it, or use it in a with statement.
+
+        Args:
+            options: ``timeout`` and ``max_retries``, as for ``Client``.
+        """
+        from wmlclient.client import Client
+
+        client = Client(
+            self.url,
+            username=self.credentials["username"],
+            password=self.credentials["password"],
+            instance_id=self.credentials["instance_id"],
+            **options,
+        )
+        client._service.default_spark = self._owner._service.default_spark
+        client._kafka = lambda: self._owner.kafka
+        return client
+
+    @property
+    def kafka(self) -> KafkaConnection:
+        """Its Kafka service; an embedded broker starts on first use."""
+        found: KafkaConnection = self._owner.kafka
+        return found
+
+
+@define
+class KafkaBroker:
+    """A Kafka broker for one test.
+
+    Attributes:
+        connection: how to reach it.
+    """
+
+    connection: KafkaConnection
+    _topics: list[KafkaTopic] = field(factory=list, init=False, repr=False)
+
+    @property
+    def brokers(self) -> tuple[str, ...]:
+        """``host:port`` of each of its brokers."""
+        return self.connection.brokers
+
+    def topic(self, name: str = "test", *, partitions: int = 1) -> KafkaTopic:
+        """A new, empty topic, deleted after the test with its dead letters.
+
+        Args:
+            name: how its name begins; something unique follows.
+            partitions: how many.
+        """
+        topic = self.connection.topic(f"{name}-{uuid.uuid4().hex[:12]}").create(partitions)
+        self._topics.append(topic)
+        return topic
+
+    def clean(self) -> None:
+        """Deletes the topics that this test made."""
+        while self._topics:
+            topic = self._topics.pop()
+            topic.delete()
+            self.connection.topic(f"{topic.name[:236]}.dead-letters").delete()
+
+
+@pytest.fixture(scope="session")
+def wml_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[WmlServer]:
+    """A scoring service: an embedded runner, or the one that ``--wml-url`` or ``--wml-credentials`` name."""
+    from wmlclient.client import Client
+
+    given = _given_credentials(request.config)
+    if given is not None:
+        with Client._from_credentials(given) as owner:
+            values = {
+                "url": given.url,
+                "username": given.username,
+                "password": given.password,
+                "instance_id": given.instance_id,
+                "kafka": given.kafka,
+            }
+            yield WmlServer(url=owner.url, credentials=values, embedded=False, owner=owner)
+        return
+    with Client.local(home=tmp_path_factory.mktemp("wml")) as owner:
+        assert owner._local is not None
+        yield WmlServer(url=owner.url, credentials=owner._local.credentials, embedded=True, owner=owner)
+
+
+@pytest.fixture
+def wml_client(wml_server: WmlServer) -> Iterator[Client]:
+    """A client of ``wml_server``. What the test published and deployed is deleted after it."""
+    with wml_server.connect() as client:
+        made: list[tuple[str, str]] = []
+        client._service.created = made
+        yield client
+        client._service.created = None
+        _clean(client, None if wml_server.embedded else made)
+
+
+@pytest.fixture
+def kafka_broker(wml_server: WmlServer) -> Iterator[KafkaBroker]:
+    """The Kafka broker of ``wml_server``, one for the session; topics are made and deleted test by test."""
+    broker = KafkaBroker(wml_server.kafka)
+    try:
+        yield broker
+    finally:
+        broker.clean()
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """A small Spark session on this machine; one that is active already is used, and left as it is."""
+    from pyspark.sql import SparkSession
+
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        yield active
+        return
+    folder = tmp_path_factory.mktemp("spark")
+    session = (
+        SparkSession.builder.master("local[2]")
+        .appName("wmlclient tests")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.sql.shuffle.partitions", "1")
+        .config("spark.default.parallelism", "1")
+        .config("spark.sql.warehouse.dir", str(folder))
+        .getOrCreate()
+    )
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
+
+
+def _given_credentials(settings: pytest.Config) -> Any:
+    """Credentials of a service that runs already, or None."""
+    from wmlclient import config
+
+    file = settings.getoption("--wml-credentials") or settings.getini("wml_credentials")
+    url = settings.getoption("--wml-url") or settings.getini("wml_url")
+    if file:
+        found = config.from_file(file)
+    elif url:
+        import os
+
+        found = config.from_env({**os.environ, "WMLCLIENT_URL": url})
+    else:
+        return None
+    return config.Credentials(
+        url=url or found.url,
+        username=found.username,
+        password=found.password,
+        instance_id=found.instance_id,
+        kafka=found.kafka,
+    )
+
+
+def _clean(client: Client, made: list[tuple[str, str]] | None) -> None:
+    """Deletes what was made, the newest first; without a list, everything."""
+    from wmlclient.errors import NotFoundError
+
+    if made is None:
+        for model in list(client.models.list()):
+            model.delete(ignore_spark_errors=True)
+        return
+    for kind, made_id in reversed(made):
+        try:
+            if kind == "model":
+                client.models.get(made_id).delete(ignore_spark_errors=True)
+            else:
+                client.deployments.get(made_id).delete(ignore_spark_errors=True)
+        except NotFoundError:
+            pass  # the test deleted it itself
