@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -66,7 +68,9 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def child(command: list[str], log: Path, url: str, patience: float) -> Iterator[None]:
+def child(
+    command: list[str], log: Path, url: str, patience: float, env: dict[str, str] | None = None
+) -> Iterator[None]:
     """Run a server until the block ends; the block begins when ``url`` answers, whatever it answers.
 
     Raises:
@@ -74,7 +78,7 @@ def child(command: list[str], log: Path, url: str, patience: float) -> Iterator[
     """
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=HERE, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            command, cwd=HERE, env=env, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
         deadline = time.monotonic() + patience
@@ -89,9 +93,6 @@ def child(command: list[str], log: Path, url: str, patience: float) -> Iterator[
         yield
     finally:
         with contextlib.suppress(ProcessLookupError):
-            import os
-            import signal
-
             os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(timeout=15)
@@ -133,6 +134,4 @@ def import_seconds(module: str, times: int = 7) -> float:
 
 
 def _with_bytecode() -> dict[str, str]:
-    import os
-
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

@@ -10,19 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
-from measure import child, free_port
+from measure import HERE, child, free_port
 
 CONSTRAINTS = Path(__file__).resolve().parents[1] / "requirements" / "constraints.txt"
 MLFLOW = "mlflow>=3,<4"
-
-SAVE = """
-import sys
-import mlflow.spark
-from pyspark.ml import PipelineModel
-from pyspark.sql import SparkSession
-SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
-mlflow.spark.save_model(PipelineModel.load(sys.argv[1]), sys.argv[2])
-"""
 
 
 def environment() -> Path:
@@ -33,15 +24,8 @@ def environment() -> Path:
         print(f"making an environment for MLflow in {folder} (once; about 1.3 GB)", flush=True)
         pyspark = next(line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("pyspark=="))
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        pip = [
-            str(folder / "bin" / "python"),
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-        ]
-        subprocess.run([*pip, MLFLOW, pyspark, "setuptools<81"], check=True)
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+        subprocess.run([*pip, MLFLOW, pyspark, "pandas<3", "setuptools<81"], check=True)
         ready.touch()
     return folder / "bin"
 
@@ -57,7 +41,7 @@ def serve_mlflow(model: Path, scratch: Path) -> Iterator[str]:
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     subprocess.run(
-        [str(tools / "python"), "-c", SAVE, str(model), str(target)],
+        [str(tools / "python"), str(HERE / "mlflow_save.py"), str(model), str(target)],
         check=True,
         env=settings,
         cwd=scratch,
