@@ -52,7 +52,6 @@ def serve_mlflow(model: Path, scratch: Path) -> Iterator[str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [str(tools / "mlflow"), "models", "serve", "--model-uri", str(target), "--env-manager", "local"]
-    with child(
-        [*command, "--host", "127.0.0.1", "--port", str(port)], scratch / "mlflow.log", f"{url}/ping", 300
-    ):
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    with child(command, scratch / "mlflow.log", f"{url}/ping", 300, settings):
         yield url
