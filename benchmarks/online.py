@@ -96,7 +96,7 @@ def time_http(model: PipelineModel, train: object, row: list, folder: Path, call
     """The echo, the echo behind Connexion and our service, call by call in turn."""
     body = json.dumps({"fields": FIELDS, "values": [row]}).encode()
     with (
-        wmlclient.Client.local() as client,
+        wmlclient.Client.local(home=folder / "home") as client,
         uvicorn("echo:app", folder) as bare,
         uvicorn("echo:through_connexion", folder, "--factory") as connexion,
         requests.Session() as bare_session,
@@ -104,30 +104,31 @@ def time_http(model: PipelineModel, train: object, row: list, folder: Path, call
         requests.Session() as our_session,
     ):
         published = client.models.publish(model, name="benchmark", sample=train, label_col="label")
-        deployment = published.deploy("benchmark").wait(timeout=300)
-        first = deployment.score(fields=FIELDS, values=[row])
+        deployment = published.deploy("benchmark", timeout=300)
+        first = deployment.score([row], fields=FIELDS)
         if first.engine != "native":
             raise RuntimeError(
                 f"the model is scored by {first.engine}, not native: {published.refresh().parity}"
             )
-        credentials = client.credentials
-        token = requests.get(
-            f"{credentials.url}/v3/identity/token",
-            auth=(credentials.username, credentials.password),
-            timeout=30,
-        ).json()["token"]
+        token = fetch_token(folder / "home" / "credentials.json")
         our_session.headers["Authorization"] = f"Bearer {token}"
         connexion_session.headers["Authorization"] = f"Bearer {token}"
         return in_turn(
             {
                 "echo, same server": poster(bare_session, f"{bare}/echo", body),
                 "wmlclient, HTTP": poster(our_session, deployment.scoring_url, body),
-                "wmlclient, deployment.score()": lambda: deployment.score(fields=FIELDS, values=[row]),
+                "wmlclient, deployment.score()": lambda: deployment.score([row], fields=FIELDS),
                 "echo through Connexion": poster(connexion_session, f"{connexion}{SCORE_PATH}", body),
             },
             calls,
             warm_up=200,
         )
+
+
+def fetch_token(credentials: Path) -> str:
+    known = json.loads(credentials.read_text())
+    url, user = f"{known['url']}/v3/identity/token", (known["username"], known["password"])
+    return str(requests.get(url, auth=user, timeout=30).json()["token"])
 
 
 def time_spark(spark: SparkSession, model: PipelineModel, row: list, calls: int) -> Figures:

@@ -57,7 +57,7 @@ def main() -> int:
         )
 
         say("deploying online")
-        online_deployment = model.deploy("sentiment").wait(timeout=300)
+        online_deployment = model.deploy("sentiment", timeout=300)
         answer = online_deployment.score(records)
         online = {row["id"]: (row["prediction"], row["probability"]) for row in answer}
         milliseconds = latencies(online_deployment, records[:SINGLE_CALLS])
