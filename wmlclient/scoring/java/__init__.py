@@ -1,0 +1,1 @@
+"""What Java does differently from Python: regular expressions, lower case, hashes, numbers as text."""
