@@ -15,9 +15,10 @@ from typing import Any
 from ..store import Model, Store, Version
 from . import native
 from .clock import iso, now_ms
+from .comparison import SparkTable, compare
 from .contents import Contents
 from .errors import EngineError
-from .ports import PortError, SparkPool, TransformFailed
+from .ports import PortError, SparkPool
 from .schemas import input_schema, label_column
 
 logger = logging.getLogger("wmlclient.runner.engine")
@@ -125,8 +126,9 @@ class CertificateService:
             return {"state": "unavailable", "engine": None, "reason": reason}
         assert version.digest is not None
         folder = self._contents.folder(version.digest)
+        label, training = label_column(model.body), model.body.get("training_data_schema")
         try:
-            scorer = native.load(folder, schema, label_column(model.body))
+            scorer = native.load(folder, schema, label, training)
         except native.UnsupportedModel as error:
             return {"state": "checked", "engine": "spark", "reason": str(error), "rows": 0, "mismatches": 0}
         if version.sample is not None:
@@ -134,4 +136,5 @@ class CertificateService:
         else:
             origin = "generated"
             fields, values = parity.generate_rows(schema, _ROWS, _SEED)
-        raise NotImplementedError
+        spark = SparkTable(self._spark.get(None), folder, schema, self._timeout, native.label_filler(folder, training, label))
+        return compare(scorer, spark, fields, values) | {"origin": origin}

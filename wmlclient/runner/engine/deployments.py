@@ -289,10 +289,10 @@ class DeploymentService:
         assert version.digest is not None
         assert schema is not None  # a model without one is never checked
         folder = self._contents.folder(version.digest)
-        label = label_column(model.body)
+        label, training = label_column(model.body), model.body.get("training_data_schema")
         if engine == "native":
-            return native.load(folder, schema, label)
-        scorer = SparkScorer(self._spark, folder, schema, native.label_filler(folder, schema, label))
+            return native.load(folder, schema, label, training)
+        scorer = SparkScorer(self._spark, folder, schema, native.label_filler(folder, training, label))
         scorer.probe(_LOAD_TIMEOUT)
         return scorer
 

@@ -1,29 +1,122 @@
-"""The engine's side of :mod:`wmlclient.scoring`: its errors in the engine's codes."""
+"""The engine's side of :mod:`wmlclient.scoring`: its errors in the engine's codes, and the label that is filled in."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from attrs import frozen
 
 from wmlclient.scoring.errors import ArchiveError, InputError, RowError, UnsupportedModel
 
 from .errors import Invalid
 
-__all__ = ["NativeScorer", "UnsupportedModel", "check_rows", "load"]
+__all__ = ["LabelFiller", "NativeScorer", "UnsupportedModel", "check_rows", "label_filler", "load"]
+
+Rows = list[list[Any]]
+
+_INDEXER = "org.apache.spark.ml.feature.StringIndexerModel"
+_PIPELINE = ("org.apache.spark.ml.PipelineModel", "pyspark.ml.pipeline.PipelineModel")
 
 
-def check_rows(schema: dict[str, Any], fields: list[str], values: list[list[Any]]) -> None:
+@frozen
+class LabelFiller:
+    """Adds the label column where a stage reads it and a payload, as it should, lacks it.
+
+    The service fills it with the indexer's first label; plain Spark would leave the stage out.
+
+    Attributes:
+        column: The column, as in a schema.
+        value: What is in it.
+    """
+
+    column: dict[str, Any]
+    value: Any
+
+    @property
+    def name(self) -> str:
+        """The column's name."""
+        return str(self.column["name"])
+
+    def fill(
+        self, schema: dict[str, Any], fields: list[str], values: Rows
+    ) -> tuple[dict[str, Any], list[str], Rows]:
+        """Schema, fields and rows with the column behind the others; as they were where it is there."""
+        if self.name in fields:
+            return schema, fields, values
+        others = [column for column in schema["fields"] if column["name"] != self.name]
+        return (
+            {"type": "struct", "fields": [*others, self.column]},
+            [*fields, self.name],
+            [[*row, self.value] for row in values],
+        )
+
+
+def label_filler(model_dir: Path, training: dict[str, Any] | None, label: str | None) -> LabelFiller | None:
+    """What has to be filled in for a model, or None.
+
+    Args:
+        model_dir: Folder with the saved model.
+        training: Schema of the training data: the type of the label.
+        label: Column of the training data that holds the labels.
+    """
+    if label is None:
+        return None
+    from wmlclient.scoring.saved import read_stage
+    from wmlclient.scoring.scorer import label_value
+    from wmlclient.scoring.types import simple_type
+
+    for labels in _indexed(read_stage(model_dir), label):
+        column = {"name": label, "type": "string", "nullable": True, "metadata": {}}
+        for given in (training or {}).get("fields", ()):
+            if given["name"] == label:
+                column = dict(given)
+        return LabelFiller(column, label_value(labels[0], simple_type(column["type"])))
+    return None
+
+
+def _indexed(saved: Any, label: str) -> Iterator[Sequence[str]]:
+    from wmlclient.scoring.registry import load_stage
+
+    if saved.java_class in _PIPELINE:
+        for child in saved.children():
+            yield from _indexed(child, label)
+    elif saved.java_class == _INDEXER:
+        try:
+            labels = (load_stage(saved).labels or {}).get(label)
+        except UnsupportedModel:
+            return
+        if labels:
+            yield labels
+
+
+def check_rows(
+    schema: dict[str, Any],
+    fields: list[str],
+    values: Rows,
+    required: Collection[str] | None = None,
+    label: LabelFiller | None = None,
+) -> None:
     """Return where a table fits the schema of a model's input.
 
+    Args:
+        schema: The model's input.
+        fields: Columns of the table.
+        values: Its rows.
+        required: Columns that have to be there; None for all.
+        label: What the service adds; a table that has it, too, is refused.
+
     Raises:
-        Invalid: ``invalid_payload`` for the table's form, ``invalid_input_data`` for its rows; the messages are
-            those of the service.
+        Invalid: ``invalid_payload``, or ``invalid_input_data`` for 0 rows; the messages are those of the service.
     """
     from wmlclient.scoring import check_table
 
     try:
-        check_table(schema, fields, values)
+        check_table(schema, fields, values, required=required)
     except InputError as error:
+        if label is not None and error.kind == "unknown_field" and error.field == label.name:
+            error = InputError("duplicate_field", error.field, None, error.message)
         raise _invalid(error) from None
 
 
@@ -33,48 +126,66 @@ class NativeScorer:
     Args:
         scorer: What :func:`wmlclient.scoring.load` gave.
         schema: The schema of the model's input.
+        label: What the service adds to a table; the scorer does it.
     """
 
-    engine = "native"
+    engine: Literal["native", "spark"] = "native"
 
-    def __init__(self, scorer: Any, schema: dict[str, Any]) -> None:
+    def __init__(self, scorer: Any, schema: dict[str, Any], label: LabelFiller | None) -> None:
         self._scorer = scorer
         self._schema = schema
+        self._label = label
 
-    def score(self, fields: list[str], values: list[list[Any]]) -> tuple[list[str], list[list[Any]]]:
+    def score(self, fields: list[str], values: Rows) -> tuple[list[str], Rows]:
         """All columns that Spark would give for these rows, in its order.
 
         Raises:
             Invalid: The table does not fit the model's input, or a row cannot be scored.
         """
-        check_rows(self._schema, fields, values)
+        check_rows(self._schema, fields, values, self._scorer.required, self._label)
         try:
-            scored: tuple[list[str], list[list[Any]]] = self._scorer.score_table(fields, values)
+            scored: tuple[list[str], Rows] = self._scorer.score_table(fields, values)
             return scored
         except InputError as error:
             raise _invalid(error) from None
         except RowError as error:
             raise Invalid("invalid_input_data", str(error), {"type": "field", "name": error.column}) from None
 
+    def run(self, fields: list[str], values: Rows) -> Any:
+        """The scored :class:`wmlclient.scoring.Table`, with the rows that cannot be scored in its ``problems``."""
+        return self._scorer.run(fields, values)
 
-def load(model_dir: Path, schema: dict[str, Any], label: str | None) -> NativeScorer:
+
+def load(
+    model_dir: Path, schema: dict[str, Any], label: str | None, training: dict[str, Any] | None = None
+) -> NativeScorer:
     """A scorer for a saved model.
+
+    Args:
+        model_dir: Folder with the saved model.
+        schema: The schema of the model's input.
+        label: Column of the training data that holds the labels, or None.
+        training: Schema of the training data: the type of the label.
 
     Raises:
         UnsupportedModel: A stage is not scored natively; it and the reason are named.
-        Invalid: ``load_model_failure``: the model is damaged.
+        Invalid: ``load_model_failure``: the model is damaged, or needs what its schema lacks.
     """
     from wmlclient import scoring
 
     try:
-        return NativeScorer(scoring.load(model_dir, schema, label), schema)
-    except ArchiveError as error:
+        filler = label_filler(model_dir, training, label)
+        known = schema
+        if filler is not None and filler.name not in [column["name"] for column in schema["fields"]]:
+            known = {"type": "struct", "fields": [*schema["fields"], filler.column]}
+        return NativeScorer(scoring.load(model_dir, known, label), schema, filler)
+    except (ArchiveError, InputError) as error:
         raise Invalid("load_model_failure", f"The model cannot be loaded: {error}.") from None
 
 
 def _invalid(error: InputError) -> Invalid:
     target = {"type": "field", "name": error.field} if error.field else None
-    if error.kind == "unknown_field":
+    if error.kind == "unknown_field" and error.field:
         message = f"Input Json parsing failed with error: invalid field: {error.field}"
         return Invalid("invalid_payload", message, target)
     if error.kind == "duplicate_field":

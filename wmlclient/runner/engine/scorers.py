@@ -72,7 +72,8 @@ class SparkScorer:
 
     def score(self, fields: list[str], values: list[list[Any]]) -> Future[Table]:
         """Hand the rows to Spark."""
-        native.check_rows(self._schema, fields, values)
+        # Which columns the stages need is Spark's to say.
+        native.check_rows(self._schema, fields, values, (), self._label)
         schema = self._schema
         if self._label is not None:
             schema, fields, values = self._label.fill(schema, fields, values)

@@ -1,0 +1,82 @@
+"""``python -m wmlclient.runner``: a runner in this process."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from .control import Control
+from .server import main
+from .settings import DEFAULT_PORT, Settings
+
+
+@click.command()
+@click.option(
+    "--home", type=click.Path(path_type=Path), required=True, help="Folder that keeps everything; made if missing."
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True, help="0: any free.")
+@click.option("--username", envvar="WMLCLIENT_USERNAME", help="User.  [default: generated once]")
+@click.option("--instance-id", envvar="WMLCLIENT_INSTANCE_ID", help="Service instance.  [default: generated once]")
+@click.option("--kafka", is_flag=True, help="Start the embedded Kafka broker, too.")
+@click.option(
+    "--kafka-security",
+    type=click.Choice(["sasl_plaintext", "plaintext"]),
+    default="sasl_plaintext",
+    show_default=True,
+    help="How clients of the embedded broker log in.",
+)
+@click.option("--spark-master", default="local[2]", show_default=True, help="Spark where a request names none.")
+@click.option("--token-lifetime", type=click.FloatRange(min=1), default=3600.0, show_default=True, help="Seconds.")
+@click.option("--control-stdin", is_flag=True, hidden=True, help="Obey the parent's pipe and end with it.")
+def serve(
+    home: Path,
+    host: str,
+    port: int,
+    username: str | None,
+    instance_id: str | None,
+    kafka: bool,
+    kafka_security: str,
+    spark_master: str,
+    token_lifetime: float,
+    control_stdin: bool,
+) -> None:
+    """Serve the Watson ML v3 API. The password is taken from WMLCLIENT_PASSWORD, or generated once."""
+    settings = Settings(
+        home=home,
+        host=host,
+        port=port,
+        username=username,
+        # Never a flag: everybody on the machine can read a command line.
+        password=os.environ.get("WMLCLIENT_PASSWORD") or None,
+        instance_id=instance_id,
+        kafka=kafka,
+        kafka_security="plaintext" if kafka_security == "plaintext" else "sasl_plaintext",
+        spark_master=spark_master,
+        token_lifetime=token_lifetime,
+    )
+    run(settings, control=control_stdin)
+
+
+def run(settings: Settings, control: bool = False) -> None:
+    """Be the runner until it ends, then end this process with its exit code."""
+    faulthandler.enable()
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    for name in ("uvicorn", "uvicorn.error", "kafka"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    code = main(settings, Control() if control else None)
+    logging.shutdown()
+    sys.stderr.flush()
+    # Everything that was started has been ended; a worker that still waits for a dead child must not keep us.
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,212 @@
+"""The ASGI application: from a request to an operation of the contract, and from its outcome to an answer."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import anyio.to_thread
+import orjson
+from starlette.responses import FileResponse
+from starlette.routing import Match, Route
+
+from wmlclient import contract
+
+from . import problems, scoring_route
+from .engine.errors import EngineError, Invalid
+from .handlers import Answer, Call, Handler, Services, handlers
+from .incoming import Disconnected, Gate, Headers, Receive, Scope, Send, chunks, parse_json, whole
+from .problems import Problem
+from .routes import Operation, operations
+
+logger = logging.getLogger("wmlclient.runner.http")
+
+CONTRACT = "watson_ml_v3"
+
+#: Taken by :mod:`scoring_route` before the router is asked.
+DIRECT = frozenset(("Deployments_Score", "InstanceDeployments_Score"))
+
+_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+_JSON = (b"content-type", b"application/json")
+
+
+class ContractMismatch(Exception):
+    """The contract and the handlers do not name the same operations."""
+
+
+class App:
+    """Answers the contract.
+
+    Args:
+        services: What handlers work with.
+
+    Raises:
+        ContractMismatch: An operation has no handler, or a handler no operation.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._gate = Gate(services.settings.host)
+        found = operations(contract.load(CONTRACT))
+        self._handlers = matched(found, handlers())
+        paths: dict[str, dict[str, Operation]] = {}
+        for operation in found:
+            paths.setdefault(operation.path, {})[operation.method] = operation
+        self._routes = [(Route(path, _never), by_method) for path, by_method in paths.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] == "lifespan":
+            return await _lifespan(receive, send)
+        if scope["type"] != "http":
+            return None
+        headers = Headers.of(scope)
+        try:
+            self._gate.check(headers)
+            scoring = scoring_route.match(scope["method"], scope["path"])
+            if scoring is not None:
+                body, engine = await scoring_route.score(self._services, scoring, headers, receive)
+                return await _send(send, 200, body, headers, [_JSON, (b"x-scoring-engine", engine)])
+            answer = await self._call(scope, receive, headers)
+            if answer.file is not None:
+                return await _send_file(answer, scope, receive, send, headers)
+            content = b"" if answer.body is None else orjson.dumps(answer.body)
+            more = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
+            await _send(send, answer.status, content, headers, [_JSON, *more] if content else more)
+        except Disconnected:
+            logger.debug("%s %s: the client has gone", scope["method"], scope["path"])
+        except Problem as problem:
+            await _send_problem(send, problem, headers)
+        except EngineError as error:
+            await _send_problem(send, problems.from_engine(error), headers)
+        except Exception as error:
+            logger.exception("%s %s failed, trace %s", scope["method"], scope["path"], headers.request_id)
+            await _send_problem(send, problems.unexpected(type(error).__name__), headers)
+        return None
+
+    async def _call(self, scope: Scope, receive: Receive, headers: Headers) -> Answer:
+        operation, path = self._operation(scope)
+        services, limits = self._services, self._services.settings.limits
+        if operation.secured:
+            services.auth.check(headers.authorization)
+        if "instance_id" in path:
+            services.auth.require_instance(path["instance_id"])
+        given = _parameters(operation, scope)
+        body, upload = None, None
+        if operation.upload:
+            def upload() -> Any:
+                return chunks(receive, headers, limits.content, limits.receive_content)
+        elif operation.validator is not None:
+            body = await self._body(operation, receive, headers)
+        call = Call(operation, path, given, body, _base(scope, headers), headers.authorization, upload)
+        handler = self._handlers[operation.id]
+        if inspect.iscoroutinefunction(handler):
+            answer: Answer = await handler(services, call)
+        else:
+            answer = await anyio.to_thread.run_sync(handler, services, call)  # type: ignore[arg-type]
+        return answer
+
+    async def _body(self, operation: Operation, receive: Receive, headers: Headers) -> Any:
+        limits = self._services.settings.limits
+        raw = await whole(receive, headers, limits.json, limits.receive)
+
+        def read() -> Any:
+            body = parse_json(raw)
+            operation.check_body(body)
+            return body
+
+        return read() if len(raw) < 1 << 16 else await anyio.to_thread.run_sync(read)
+
+    def _operation(self, scope: Scope) -> tuple[Operation, dict[str, str]]:
+        path = scope["path"]
+        if len(path) > 1 and path.endswith("/"):
+            scope = {**scope, "path": path[:-1], "root_path": ""}
+        for route, by_method in self._routes:
+            matches, child = route.matches(scope)
+            if matches is Match.NONE:
+                continue
+            ids: dict[str, str] = child["path_params"]
+            if not all(_ID.fullmatch(value) for value in ids.values()):
+                break
+            operation = by_method.get(scope["method"])
+            if operation is None:
+                allow = ", ".join(sorted(by_method))
+                raise Problem(405, "method_not_allowed", f"This address takes {allow}.", {"allow": allow})
+            return operation, ids
+        raise Problem(404, "not_found", "Requested object could not be found.")
+
+
+def matched(found: list[Operation], by_id: Mapping[str, Handler]) -> dict[str, Handler]:
+    """The handlers, where they and the operations are the same set.
+
+    Raises:
+        ContractMismatch: They are not.
+    """
+    ids = {operation.id for operation in found} - DIRECT
+    if ids != set(by_id):
+        missing, extra = sorted(ids - set(by_id)), sorted(set(by_id) - ids)
+        raise ContractMismatch(f"operations without a handler: {missing}; handlers without an operation: {extra}")
+    return dict(by_id)
+
+
+async def _never() -> None:
+    raise AssertionError("only the path of a Route is used")
+
+
+def _parameters(operation: Operation, scope: Scope) -> dict[str, Any]:
+    if not operation.parameters:
+        return {}
+    try:
+        query = dict(parse_qsl(scope["query_string"].decode("ascii"), keep_blank_values=True, max_num_fields=100))
+    except ValueError:
+        raise Invalid("invalid_query_parameter_value", "The query is malformed.") from None
+    sent = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    return {
+        parameter.name: parameter.read(
+            query.get(parameter.name) if parameter.place == "query" else sent.get(parameter.name.lower())
+        )
+        for parameter in operation.parameters
+    }
+
+
+def _base(scope: Scope, headers: Headers) -> str:
+    host = headers.host.decode("latin-1") if headers.host else "{}:{}".format(*scope["server"][:2])
+    return f"{scope['scheme']}://{host}"
+
+
+async def _send(
+    send: Send, status: int, body: bytes, headers: Headers, more: list[tuple[bytes, bytes]]
+) -> None:
+    all_headers = [*more, (b"x-global-transaction-id", headers.request_id.encode())]
+    if status != 204:
+        all_headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": all_headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _send_problem(send: Send, problem: Problem, headers: Headers) -> None:
+    body = problems.body(headers.request_id, problem.code, problem.message, problem.target)
+    more = [(name.encode(), value.encode()) for name, value in problem.headers.items()]
+    await _send(send, problem.status, body, headers, [_JSON, *more])
+
+
+async def _send_file(answer: Answer, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
+    assert answer.file is not None
+    response = FileResponse(
+        answer.file,
+        media_type="application/octet-stream",
+        headers={"x-global-transaction-id": headers.request_id},
+    )
+    await response(scope, receive, send)
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

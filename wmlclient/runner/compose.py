@@ -1,0 +1,108 @@
+"""The one place where the engine's ports get their real ends: Spark's drivers, Kafka, the embedded broker.
+
+A runner without pyspark or Java starts and answers all the same; what needs them says what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from .engine.ports import KafkaEndpoint, SparkPool, SparkRunner, SparkUnavailable, TopicAdmin
+from .settings import Settings
+
+logger = logging.getLogger("wmlclient.runner")
+
+
+class Embedded:
+    """The embedded broker, started on first use.
+
+    Args:
+        home: The runner's folder.
+        settings: How clients log in.
+    """
+
+    def __init__(self, home: Path, settings: Settings) -> None:
+        self._home = home
+        self._security = settings.kafka_security
+        self._broker: Any = None
+
+    def start(self) -> dict[str, Any]:
+        """Start it where it does not run; returns its credentials.
+
+        Raises:
+            PortError: It cannot be started; the reason and what to do.
+        """
+        if self._broker is None:
+            from .broker import Broker
+
+            self._broker = Broker(self._home, self._security)
+        self._broker.start()
+        credentials: dict[str, Any] = self._broker.credentials()
+        return credentials
+
+    def owns(self, brokers: tuple[str, ...]) -> bool:
+        """Whether these brokers are this one, also while it does not run."""
+        try:
+            state = json.loads((self._home / "kafka" / "broker.json").read_text(encoding="utf-8"))
+            return f"127.0.0.1:{state['port']}" in brokers
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+    def stop(self) -> None:
+        """Stop it; its topics stay. Twice is fine."""
+        if self._broker is not None:
+            self._broker.stop()
+
+
+class Topics:
+    """Looks at topics; on the embedded broker, which it starts for that, it makes them.
+
+    Args:
+        embedded: The embedded broker.
+    """
+
+    def __init__(self, embedded: Embedded) -> None:
+        self._embedded = embedded
+
+    def ensure(self, endpoint: KafkaEndpoint, create: bool) -> None:
+        """See :class:`TopicAdmin`."""
+        from .topics import KafkaTopicAdmin
+
+        if self._embedded.owns(endpoint.brokers):
+            self._embedded.start()
+        KafkaTopicAdmin().ensure(endpoint, create)
+
+
+class NoSpark:
+    """Stands in for Spark where it cannot be had at all.
+
+    Args:
+        reason: What is missing and what to do.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def get(self, master: str | None) -> SparkRunner:
+        """Say why not."""
+        raise SparkUnavailable("pyspark_not_found", self._reason)
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+def spark_pool(home: Path, settings: Settings) -> SparkPool:
+    """The drivers; none is started here."""
+    from .jars import connector_jars
+    from .spark.pool import DriverPool
+
+    pool: SparkPool = DriverPool(home, settings.spark_master, connector_jars)
+    return pool
+
+
+def topic_admin(embedded: Embedded) -> TopicAdmin:
+    """What looks at topics."""
+    return Topics(embedded)

@@ -1,0 +1,11 @@
+"""One function for each operation of the contract, by its ``operationId``.
+
+A handler gets the services and a :class:`Call`, and gives an :class:`Answer`. Plain functions run on a thread, for
+they wait for the database; coroutines run on the event loop and must not wait there.
+"""
+
+from __future__ import annotations
+
+from .registry import Answer, Call, Handler, Services, handlers
+
+__all__ = ["Answer", "Call", "Handler", "Services", "handlers"]

@@ -1,0 +1,71 @@
+"""Small things that several handlers need."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from concurrent.futures import Future
+from typing import Any
+
+import anyio.to_thread
+
+from ..engine.errors import Invalid
+from ..store import PendingArchive
+from .registry import Call, Services
+from .views import Views
+
+_PIECE = 1 << 20
+
+
+def views(services: Services, call: Call) -> Views:
+    """What makes this answer's JSON."""
+    return Views(call.base, services.auth.instance_id)
+
+
+def start_of(call: Call) -> int | None:
+    """Where the page starts: the token of a ``next`` link.
+
+    Raises:
+        Invalid: ``invalid_query_parameter_value``.
+    """
+    token: str | None = call.given["start"]
+    if token is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,18}", token):
+        raise Invalid(
+            "invalid_query_parameter_value",
+            "The parameter start is not the token of a `next` link.",
+            {"type": "parameter", "name": "start"},
+        )
+    return int(token)
+
+
+async def receive(services: Services, call: Call) -> PendingArchive:
+    """Take the body of an upload to the disk, in pieces, without holding the event loop."""
+    assert call.chunks is not None
+    run = anyio.to_thread.run_sync
+    pending = await run(services.engine.contents.receive)
+    try:
+        waiting, size = [], 0
+        async for part in call.chunks():
+            waiting.append(part)
+            size += len(part)
+            if size >= _PIECE:
+                await run(pending.write, b"".join(waiting))
+                waiting, size = [], 0
+        await run(pending.write, b"".join(waiting))
+    except BaseException:
+        pending.discard()
+        raise
+    return pending
+
+
+async def ended(future: Future[Any], seconds: float) -> bool:
+    """Whether a future of another thread ends in time, well or not. Giving up does not cancel it."""
+    if future.done():
+        return True
+    waiting = asyncio.wrap_future(future)
+    # Looked at, so that a failure nobody waits for any more is no warning.
+    waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
+    await asyncio.wait([waiting], timeout=seconds)
+    return future.done()

@@ -1,0 +1,87 @@
+"""Deployments: the same ones under their model and under the instance."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import anyio.to_thread
+
+from ..engine.errors import field_error
+from ..store import Deployment
+from .common import ended, start_of, views
+from .registry import Answer, Call, Services, operation
+from .views import Views, page
+
+_ASSET = re.compile(r".*/published_models/([A-Za-z0-9-]{1,64})/?")
+
+
+@operation("Deployments_List", "InstanceDeployments_List")
+def list_(services: Services, call: Call) -> Answer:
+    """Those of a model, or all."""
+    view, given = views(services, call), call.given
+    model_id, limit = call.path.get("model_id"), given["limit"]
+    found = services.engine.deployments.page(
+        limit, start_of(call), model_id=model_id, status=given["status"], kind=given["type"]
+    )
+    url = f"{view.published_url}/{model_id}/deployments" if model_id else view.deployments_url
+    query = {"status": given["status"], "type": given["type"]}
+    return Answer(body=page(found, url, limit, lambda each: _shown(services, view, each), query))
+
+
+@operation("Deployments_Create", "InstanceDeployments_Create")
+async def create(services: Services, call: Call) -> Answer:
+    """Make one. 202 at once where ``sync`` is false; else 201, for an online one with the state it ends in."""
+    engine, run = services.engine, anyio.to_thread.run_sync
+    model_id = call.path.get("model_id") or _asset(call.body)
+    header = call.given["X-Spark-Service-Instance"]
+    made = await run(engine.deployments.create, model_id, call.body, header)
+    status = 202 if call.given["sync"] is False else 201
+    if status == 201 and made.kind == "online":
+        if await ended(engine.deployments.ready(made.id), services.settings.sync_wait):
+            made = await run(engine.deployments.get, made.id)
+    return Answer(status, await run(_shown, services, views(services, call), made))
+
+
+@operation("Deployments_Get", "InstanceDeployments_Get")
+def get(services: Services, call: Call) -> Answer:
+    """One of them."""
+    found = services.engine.deployments.get(call.path["deployment_id"], call.path.get("model_id"))
+    return Answer(body=_shown(services, views(services, call), found))
+
+
+@operation("Deployments_Update", "InstanceDeployments_Update")
+def update(services: Services, call: Call) -> Answer:
+    """Rename an online one (200), stop or start a stream (204)."""
+    changed = services.engine.deployments.change(
+        call.path["deployment_id"], call.path.get("model_id"), call.body
+    )
+    if changed is None:
+        return Answer(204)
+    return Answer(body=_shown(services, views(services, call), changed))
+
+
+@operation("Deployments_Delete", "InstanceDeployments_Delete")
+def delete(services: Services, call: Call) -> Answer:
+    """Take one down."""
+    services.engine.deployments.delete(
+        call.path["deployment_id"], call.path.get("model_id"), bool(call.given["ignore_spark_errors"])
+    )
+    return Answer(204)
+
+
+def _shown(services: Services, view: Views, deployment: Deployment) -> dict[str, Any]:
+    model, version = services.engine.models.version(deployment.model_id, deployment.version_id)
+    return view.deployment(deployment, model, version)
+
+
+def _asset(body: dict[str, Any]) -> str:
+    """The model that a request on the flat path names."""
+    url = body.get("deployable_asset_url")
+    if not url:
+        message = "The given payload is missing required fields: deployable_asset_url or the values of the fields are corrupted."
+        raise field_error("deployable_asset_url", message)
+    match = _ASSET.fullmatch(url)
+    if match is None:
+        raise field_error("deployable_asset_url", "`deployable_asset_url` is not the address of a published model.")
+    return match.group(1)

@@ -1,0 +1,97 @@
+"""What a handler gets, gives, and how it is found."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from ..auth import Authenticator
+from ..engine.service import Engine
+from ..routes import Operation
+from ..settings import Settings
+
+_MODULES = ("tokens", "instances", "definitions", "models", "published", "deployments")
+
+
+@frozen
+class Services:
+    """What handlers work with.
+
+    Attributes:
+        engine: What the service does.
+        auth: Who may call.
+        settings: How the server was started.
+    """
+
+    engine: Engine
+    auth: Authenticator
+    settings: Settings
+
+
+@frozen
+class Call:
+    """A request, checked against the contract.
+
+    Attributes:
+        operation: The operation that is called.
+        path: Parameters of the path.
+        given: Parameters of query and header, by the contract's names, defaults filled in.
+        body: The JSON body, or None.
+        base: Scheme and host of the request, e.g. ``http://127.0.0.1:12800``: the start of every URL in an answer.
+        authorization: The ``Authorization`` header, or None.
+        chunks: The body of an upload, as it comes.
+    """
+
+    operation: Operation
+    path: dict[str, str]
+    given: dict[str, Any]
+    body: Any
+    base: str
+    authorization: bytes | None = field(default=None, repr=False)
+    chunks: Callable[[], AsyncIterator[bytes]] | None = None
+
+
+@frozen
+class Answer:
+    """What goes back.
+
+    Attributes:
+        status: HTTP status.
+        body: JSON-ready, or None for an empty body.
+        headers: Further headers.
+        file: A file that is the body.
+    """
+
+    status: int = 200
+    body: Any = None
+    headers: dict[str, str] = field(factory=dict)
+    file: Path | None = None
+
+
+Handler = Callable[[Services, Call], "Answer | Awaitable[Answer]"]
+
+_HANDLERS: dict[str, Handler] = {}
+
+
+def operation(*ids: str) -> Callable[[Handler], Handler]:
+    """Name the operations that a function handles."""
+
+    def register(handler: Handler) -> Handler:
+        for id in ids:
+            if id in _HANDLERS:
+                raise RuntimeError(f"{id} has two handlers")
+            _HANDLERS[id] = handler
+        return handler
+
+    return register
+
+
+def handlers() -> dict[str, Handler]:
+    """All handlers by ``operationId``."""
+    for name in _MODULES:
+        importlib.import_module(f"{__package__}.{name}")
+    return dict(_HANDLERS)

@@ -1,0 +1,183 @@
+"""The contract as the runner sees it: operations with their paths, parameters and the schema of their body."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import jsonschema
+from attrs import field, frozen
+from jsonschema.exceptions import best_match
+
+from .engine.errors import Invalid
+
+_METHODS = ("get", "put", "post", "patch", "delete")
+
+
+@frozen
+class Parameter:
+    """A query or header parameter.
+
+    Attributes:
+        name: As the contract spells it.
+        place: ``query`` or ``header``.
+        type: ``string``, ``integer`` or ``boolean``.
+        minimum: Smallest number, or None.
+        maximum: Largest number, or None.
+        default: Value where the request has none.
+    """
+
+    name: str
+    place: str
+    type: str
+    minimum: int | None = None
+    maximum: int | None = None
+    default: Any = None
+
+    def read(self, text: str | None) -> Any:
+        """The parameter's value.
+
+        Raises:
+            Invalid: ``invalid_query_parameter_value``.
+        """
+        if text is None:
+            return self.default
+        if self.type == "string":
+            return text
+        value: Any = None
+        if self.type == "boolean":
+            value = {"true": True, "false": False, "1": True, "0": False}.get(text.lower())
+        elif re.fullmatch(r"-?[0-9]{1,18}", text):
+            value = int(text)
+            if self.minimum is not None and value < self.minimum or self.maximum is not None and value > self.maximum:
+                value = None
+        if value is None:
+            raise Invalid("invalid_query_parameter_value", self._wish(text), {"type": "parameter", "name": self.name})
+        return value
+
+    def _wish(self, text: str) -> str:
+        bounds = f" from {self.minimum} to {self.maximum}" if self.minimum is not None else ""
+        return f"The parameter {self.name} is {text[:40]!r}; expected: {self.type}{bounds}."
+
+
+@frozen
+class Operation:
+    """One operation of the contract.
+
+    Attributes:
+        id: Its ``operationId``.
+        method: In upper case.
+        path: Template, such as ``/v3/wml_instances/{instance_id}``.
+        parameters: Those of query and header.
+        secured: Whether it needs a bearer token.
+        upload: Whether its body is bytes.
+        validator: Checks a JSON body; None where there is none.
+    """
+
+    id: str
+    method: str
+    path: str
+    parameters: tuple[Parameter, ...]
+    secured: bool
+    upload: bool
+    validator: Any = field(default=None, repr=False, eq=False)
+
+    def check_body(self, body: Any) -> None:
+        """Return where a body has the form that the contract says.
+
+        Raises:
+            Invalid: ``invalid_request_payload``, naming the member.
+        """
+        error = best_match(self.validator.iter_errors(body))
+        if error is not None:
+            raise _invalid_body(error)
+
+
+def operations(document: Mapping[str, Any]) -> list[Operation]:
+    """All operations of a Swagger 2.0 document."""
+    definitions = {name: _plain_schema(schema) for name, schema in document["definitions"].items()}
+    found = []
+    for path, item in document["paths"].items():
+        for method in _METHODS:
+            if method in item:
+                found.append(_operation(document, definitions, path, method, item[method]))
+    return found
+
+
+def body_schema(document: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema of the document as JSON Schema that stands alone."""
+    definitions = {name: _plain_schema(each) for name, each in document["definitions"].items()}
+    return {"allOf": [_plain_schema(schema)], "definitions": definitions}
+
+
+def _operation(
+    document: Mapping[str, Any], definitions: dict[str, Any], path: str, method: str, raw: Mapping[str, Any]
+) -> Operation:
+    parameters: list[Parameter] = []
+    upload, validator = False, None
+    for reference in raw.get("parameters", ()):
+        given = document["parameters"][reference["$ref"].rpartition("/")[2]] if "$ref" in reference else reference
+        if given["in"] == "body":
+            schema = given["schema"]
+            upload = schema.get("format") == "binary"
+            if not upload:
+                whole = {"allOf": [_plain_schema(schema)], "definitions": definitions}
+                validator = jsonschema.Draft4Validator(whole)
+        elif given["in"] in ("query", "header"):
+            parameters.append(
+                Parameter(
+                    given["name"], given["in"], given["type"],
+                    given.get("minimum"), given.get("maximum"), given.get("default"),
+                )  # fmt: skip
+            )
+    security = raw.get("security", document.get("security", []))
+    secured = any("bearer" in choice for choice in security)
+    return Operation(raw["operationId"], method.upper(), path, tuple(parameters), secured, upload, validator)
+
+
+def _plain_schema(schema: Any) -> Any:
+    """Swagger's ``x-nullable`` in the words of JSON Schema."""
+    if isinstance(schema, list):
+        return [_plain_schema(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    plain = {key: _plain_schema(value) for key, value in schema.items()}
+    if schema.get("x-nullable") is True:
+        if isinstance(schema.get("type"), str):
+            plain["type"] = [schema["type"], "null"]
+        if "enum" in schema:
+            plain["enum"] = [*schema["enum"], None]
+    return plain
+
+
+def _invalid_body(error: jsonschema.ValidationError) -> Invalid:
+    place = ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "required":
+        # The message of jsonschema begins with the name in quotes.
+        missing = error.message.split("'")[1]
+        name = f"{place}.{missing}" if place else missing
+        problem = ""
+    else:
+        name = place or "body"
+        problem = f" ({_why(error)})"
+    return Invalid(
+        "invalid_request_payload",
+        f"The given payload is missing required fields: {name} or the values of the fields are corrupted.{problem}",
+        {"type": "field", "name": name},
+    )
+
+
+def _why(error: jsonschema.ValidationError) -> str:
+    # jsonschema's own message quotes the value, which may be a secret or a megabyte.
+    expected = error.validator_value
+    words = {
+        "type": f"expected: {' or '.join(expected) if isinstance(expected, list) else expected}",
+        "enum": f"expected one of: {', '.join(str(each) for each in expected if each is not None)}"
+        if isinstance(expected, list)
+        else "",
+        "minLength": "it is empty",
+        "minItems": "it is empty",
+        "maxItems": f"more than {expected} entries",
+    }
+    return words.get(str(error.validator), str(error.validator))

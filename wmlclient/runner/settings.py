@@ -1,0 +1,64 @@
+"""How a runner is started: what the command line, the environment and the code may say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from attrs import field, frozen
+
+DEFAULT_PORT = 12800
+
+KafkaSecurity = Literal["sasl_plaintext", "plaintext"]
+
+
+@frozen
+class Limits:
+    """How much a client may send.
+
+    Attributes:
+        json: Bytes of a JSON body, a table to be scored too.
+        content: Bytes of an archive.
+        receive: Seconds within which a JSON body has to be here.
+        receive_content: Seconds within which an archive has to be here.
+    """
+
+    json: int = 16 << 20
+    content: int = 200 << 20
+    receive: float = 60.0
+    receive_content: float = 900.0
+
+
+@frozen
+class Settings:
+    """Settings of a runner.
+
+    Attributes:
+        home: Its folder; made where it is missing.
+        host: Address to listen on; loopback by default.
+        port: Port to listen on; 0 takes a free one.
+        username: User; None for that of the last start, or a new one.
+        password: Password; None for that of the last start, or a new one.
+        instance_id: Service instance; None for that of the last start, or a new one.
+        kafka: Whether the embedded broker is started at once.
+        kafka_security: How clients of the embedded broker log in.
+        spark_master: Spark master where a request names none.
+        token_lifetime: Seconds until a token expires.
+        sync_wait: Seconds that a synchronous call waits for a deployment before it answers with its present state.
+        score_wait: Seconds that a score waits for a deployment that is on its way.
+        limits: How much a client may send.
+    """
+
+    home: Path
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    instance_id: str | None = None
+    kafka: bool = False
+    kafka_security: KafkaSecurity = "sasl_plaintext"
+    spark_master: str = "local[2]"
+    token_lifetime: float = 3600.0
+    sync_wait: float = 30.0
+    score_wait: float = 120.0
+    limits: Limits = field(factory=Limits)
