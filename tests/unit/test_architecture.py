@@ -82,14 +82,8 @@ def offences(part: str, *forbidden: str, everywhere: bool = True) -> list[str]:
 
 
 def is_facade(name: str) -> bool:
-    return not under(
-        name,
-        "wmlclient.runner",
-        "wmlclient.scoring",
-        "wmlclient.wire",
-        "wmlclient._generated",
-        "wmlclient._version",
-    )
+    shared = ("wmlclient.contract", "wmlclient.wire", "wmlclient._generated", "wmlclient._version")
+    return not under(name, "wmlclient.runner", "wmlclient.scoring", *shared)
 
 
 def facade_packages() -> tuple[str, ...]:
@@ -254,7 +248,7 @@ def test_every_folder_of_tests_is_run_by_an_environment_of_tox() -> None:
     commands = " ".join(tox[section].get("commands", "") for section in tox.sections())
     run_by_folder = set(re.findall(r"tests/(\w+)", commands))
     # These hold marked tests only, which the marker's environment finds wherever they stand.
-    by_marker = {"spark", "kafka"}
+    by_marker = {"spark", "kafka", "gen", "docs"}
     folders = {path.name for path in (ROOT / "tests").iterdir() if any(path.rglob("test_*.py"))}
 
     assert folders <= run_by_folder | by_marker
@@ -269,13 +263,13 @@ def test_tox_has_every_check_and_runs_them_all_by_default() -> None:
     assert all(tox[f"testenv:{name}"].get("commands") for name in wanted)
 
 
-@pytest.mark.parametrize("folder", ["spark", "kafka"])
+@pytest.mark.parametrize("folder", ["spark", "kafka", "gen", "docs"])
 def test_what_needs_a_jvm_says_so(folder: str) -> None:
     """A test without the marker would run in no environment at all."""
     unmarked = [
         str(path.relative_to(ROOT))
         for path in (ROOT / "tests" / folder).rglob("test_*.py")
-        if not re.search(r"mark\.(spark|kafka)\b", path.read_text(encoding="utf-8"))
+        if not re.search(r"mark\.(spark|kafka|gen)\b", path.read_text(encoding="utf-8"))
     ]
 
     assert unmarked == []
