@@ -12,7 +12,7 @@ from attrs import frozen
 from wmlclient import schema
 from wmlclient.archive import Archive, archived
 from wmlclient.errors import PayloadError, ResponseError, WmlError
-from wmlclient.payload import Table, json_body, spark_rows, to_table
+from wmlclient.payload import Table, dumps, json_body, spark_rows, to_table
 from wmlclient.translate import translate
 from wmlclient.waiting import progress_bar
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("wmlclient.publishing")
 
 SAMPLE_ROWS = 1000
+SAMPLE_BYTES = 8 << 20
 
 
 def publish(
@@ -55,7 +56,7 @@ def publish(
             body["description"] = description
         if rows is not None:
             _check_columns(rows, body["training_data_schema"])
-            body["sample"] = {"fields": rows.fields, "values": rows.values}
+            body["sample"] = _fitting(rows)
         return _Publication(service, body, archive, definition).run(progress)
 
 
@@ -200,6 +201,14 @@ def _body(name: str, archive: Archive, columns: Any, label_col: str | None) -> d
     if label is not None:
         body["label_column"] = label
     return body
+
+
+def _fitting(rows: Table) -> dict[str, Any]:
+    """The sample's first rows, as many as a service takes in a JSON body."""
+    values = rows.values
+    while len(values) > 1 and len(dumps(values)) > SAMPLE_BYTES:
+        values = values[: len(values) // 2]
+    return {"fields": rows.fields, "values": values}
 
 
 def _check_columns(rows: Table, columns: Mapping[str, Any]) -> None:

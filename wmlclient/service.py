@@ -7,6 +7,7 @@ client through it. This is the only module that builds the generated client.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -28,12 +29,14 @@ from wmlclient.translate import translate, transport_error
 class _CallPolicy(HTTPPolicy[Any, Any]):
     """Timeouts, the bearer token, one more try with a new token, and the debug log."""
 
-    def __init__(self, tokens: Tokens, timeout: http.Timeout) -> None:
+    def __init__(self, tokens: Tokens, timeout: http.Timeout, check_open: Callable[[], None]) -> None:
         super().__init__()
+        self._check_open = check_open
         self._tokens = tokens
         self._timeout = timeout
 
     def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
+        self._check_open()
         options = request.context.options
         options.setdefault("connection_timeout", self._timeout[0])
         options.setdefault("read_timeout", self._timeout[1])
@@ -120,7 +123,7 @@ class Service:
         self.session = self._transport.session(max_retries)
         self.api = WatsonMlV3(
             self.url,
-            policies=[ContentDecodePolicy(), _CallPolicy(self._tokens, timeout)],
+            policies=[ContentDecodePolicy(), _CallPolicy(self._tokens, timeout, self.check_open)],
             transport=RequestsTransport(session=self.session, session_owner=False),
         )
 
