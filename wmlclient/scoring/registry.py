@@ -23,10 +23,10 @@ from __future__ import annotations
 import importlib
 import math
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from wmlclient.scoring.columns import Frame
 from wmlclient.scoring.errors import UnsupportedModel
@@ -59,6 +59,8 @@ class Stage:
         java_class: Its class.
         bind: Checks the input columns in a frame and adds the stage's steps to it.
         labels: For a ``StringIndexerModel``: its input columns and their labels, most frequent first.
+        hints: For some input columns, values that mean something to the stage: labels, words, a vector of the right
+            size. Rows that are generated for a comparison with Spark are made of them.
         children: The stages inside, for a pipeline.
     """
 
@@ -66,6 +68,7 @@ class Stage:
     java_class: str
     bind: Callable[[Frame], None]
     labels: Mapping[str, tuple[str, ...]] | None = None
+    hints: Mapping[str, Sequence[Any]] = field(factory=dict)
     children: tuple[Stage, ...] = ()
 
 

@@ -67,6 +67,8 @@ class Scorer:
         schema: The input, as the JSON of a Spark ``StructType``: the one given to :func:`load`, or the columns that
             the stages need, with the types they expect.
         stages: The stages that compute something, in order.
+        hints: By column, values that mean something to a stage, for
+            :func:`wmlclient.scoring.parity.generate_rows`.
         required: Names of the input columns that must be in a payload.
     """
 
@@ -110,6 +112,7 @@ class Scorer:
             ScoredStage(uid, java_class, *_columns_of(uid, frame, names))
             for uid, java_class in _leaves(stage)
         )
+        self.hints = _hints(stage)
         self._plans: dict[tuple[Any, ...], Plan] = {}
 
     def _binds_without(self, column: Column, inputs: Sequence[Column]) -> bool:
@@ -339,7 +342,26 @@ def _columns(schema: Mapping[str, Any]) -> list[Column]:
     fields = schema.get("fields") if isinstance(schema, Mapping) else None
     if not isinstance(fields, list):
         raise InputError("wrong_type", None, None, "the input schema is not the JSON of a Spark StructType")
-    return [Column(each["name"], simple_type(each["type"])) for each in fields]
+    return [Column(each["name"], simple_type(each["type"]), *_attributes(each)) for each in fields]
+
+
+def _attributes(spark_field: Mapping[str, Any]) -> tuple[tuple[str, ...] | None, int | None]:
+    """The labels and the vector size that Spark ML keeps in a column's metadata."""
+    attributes = (spark_field.get("metadata") or {}).get("ml_attr") or {}
+    labels = attributes.get("vals") if attributes.get("type") == "nominal" else None
+    size = attributes.get("num_attrs")
+    if size is None and isinstance(attributes.get("attrs"), dict):
+        size = sum(len(group) for group in attributes["attrs"].values())
+    return tuple(labels) if labels else None, size
+
+
+def _hints(stage: Stage) -> dict[str, list[Any]]:
+    hints: dict[str, list[Any]] = {}
+    for part in (stage, *stage.children):
+        found = part.hints if part is stage else _hints(part)
+        for name, values in found.items():
+            hints.setdefault(name, []).extend(values)
+    return hints
 
 
 def _leaves(stage: Stage) -> list[tuple[str, str]]:

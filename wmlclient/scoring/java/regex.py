@@ -285,7 +285,7 @@ def translate(pattern: str) -> str:
     r"""Python's text for a pattern of Java.
 
     >>> translate(r"\W+")
-    '(?:[\\x00-/:-@[-^`{-\\U0010ffff])+'
+    '(?:[\\x00-\\x2f\\x3a-\\x40\\x5b-\\x5e\\x60\\x7b-\\U0010ffff])+'
 
     Raises:
         Unsupported: It, or a part of it, has no exact counterpart.

@@ -169,4 +169,4 @@ def idf_model(saved: SavedStage, params: Params) -> Stage:
             saved.uid, [params.inputCol], [Column(params.outputCol, "vector", size=len(factors))], row, batch
         )
 
-    return Stage(saved.uid, saved.java_class, bind)
+    return Stage(saved.uid, saved.java_class, bind, hints={params.inputCol: [Sparse(len(factors), [], [])]})

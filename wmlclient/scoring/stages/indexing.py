@@ -8,9 +8,11 @@ from typing import Any
 
 from wmlclient.scoring.blocks import Block, rows_of
 from wmlclient.scoring.columns import Column, Drop, Frame, Invalid, is_numeric
+from wmlclient.scoring.errors import InputError
 from wmlclient.scoring.java.numbers import double_text, float_text
-from wmlclient.scoring.registry import Params, Stage, loads, text, texts, training
+from wmlclient.scoring.registry import Params, Stage, boolean, loads, text, texts, training
 from wmlclient.scoring.saved import SavedStage
+from wmlclient.scoring.values import Sparse
 
 
 def as_text(type: str) -> Callable[[Any], str] | None:
@@ -52,9 +54,9 @@ def string_indexer_model(saved: SavedStage, params: Params) -> Stage:
             known = labels[source]
             kept = (*known, "__unknown") if invalid == "keep" else known
             row = _indexer(known, invalid, as_text(frame.type_of(source)))
-            frame.add(saved.uid, [source], [Column(target, "double", labels=kept)], row, _indexer_batch(row))
+            frame.add(saved.uid, [source], [Column(target, "double", labels=kept)], row, _each(row))
 
-    return Stage(saved.uid, saved.java_class, bind, labels=labels)
+    return Stage(saved.uid, saved.java_class, bind, labels=labels, hints=labels)
 
 
 def _indexer(
@@ -80,8 +82,101 @@ def _indexer(
     return at
 
 
-def _indexer_batch(row: Callable[[Any], float]) -> Callable[[Block], tuple[Block] | None]:
+def _each(row: Callable[[Any], Any]) -> Callable[[Block], tuple[Block] | None]:
     def batch(column: Block) -> tuple[Block] | None:
         return ([row(value) for value in rows_of(column)],)
 
     return batch
+
+
+@loads("org.apache.spark.ml.feature.IndexToString", inputCol=text, outputCol=text, labels=texts)
+def index_to_string(saved: SavedStage, params: Params) -> Stage:
+    """``IndexToString``: its own labels, or those that the input column got from a ``StringIndexerModel``."""
+
+    def bind(frame: Frame) -> None:
+        column = frame.numeric(params.inputCol, saved.uid)
+        labels = tuple(params.labels or column.labels or ())
+        if not labels:
+            raise saved.refuse(f"it has no labels, and the column {params.inputCol!r} brings none")
+        row = _label_of(labels)
+        frame.add(saved.uid, [params.inputCol], [Column(params.outputCol, "string")], row, _each(row))
+
+    hints = {params.inputCol: range(len(params.labels or ()))}
+    return Stage(saved.uid, saved.java_class, bind, hints=hints)
+
+
+def _label_of(labels: tuple[str, ...]) -> Callable[[Any], str]:
+    count = len(labels)
+
+    def label(value: Any) -> str:
+        # Spark casts to a 32-bit integer, towards zero; in ANSI mode, which Spark 4 is in, what does not fit fails.
+        if value is None or value - value != 0.0:
+            raise Invalid(f"the index {value} is not seen")
+        index = int(value)
+        if not 0 <= index < count:
+            raise Invalid(f"the index {index} is not seen: there are {count} labels")
+        return labels[index]
+
+    return label
+
+
+@loads(
+    "org.apache.spark.ml.feature.OneHotEncoderModel",
+    inputCol=text,
+    outputCol=text,
+    inputCols=texts,
+    outputCols=texts,
+    dropLast=boolean,
+    handleInvalid=text,
+)
+def one_hot_encoder_model(saved: SavedStage, params: Params) -> Stage:
+    """``OneHotEncoderModel``, for one column or several."""
+    (sizes,) = saved.only("data", "categorySizes")
+    pairs = params.pairs()
+    if len(sizes) != len(pairs):
+        raise saved.damaged(f"it has sizes for {len(sizes)} columns, but {len(pairs)} columns")
+    invalid = params.handleInvalid or "error"
+    if invalid not in ("error", "keep"):
+        raise saved.refuse(f"handleInvalid is {invalid!r}")
+    keep = invalid == "keep"
+    width = (1 if keep else 0) - (0 if params.dropLast is False else 1)
+
+    def bind(frame: Frame) -> None:
+        for (source, _), categories in zip(pairs, sizes):
+            column = frame.numeric(source, saved.uid)
+            if column.labels is not None and len(column.labels) != categories:
+                raise InputError(
+                    "wrong_type",
+                    source,
+                    None,
+                    f"the column {source!r} has {len(column.labels)} labels, but stage {saved.uid} was fitted on "
+                    f"{categories}",
+                )
+        for (source, target), categories in zip(pairs, sizes):
+            row = _one_hot(categories, categories + width, keep)
+            frame.add(
+                saved.uid, [source], [Column(target, "vector", size=categories + width)], row, _each(row)
+            )
+
+    hints = {source: range(categories) for (source, _), categories in zip(pairs, sizes)}
+    return Stage(saved.uid, saved.java_class, bind, hints=hints)
+
+
+def _one_hot(categories: int, size: int, keep: bool) -> Callable[[Any], Sparse | None]:
+    hot = [
+        Sparse(size, [index], [1.0]) if index < size else Sparse(size, [], [])
+        for index in range(categories + 1)
+    ]
+
+    def encode(value: Any) -> Sparse | None:
+        if value is None:
+            return None
+        if 0.0 <= value < categories:
+            return hot[int(value)]
+        if keep:
+            return hot[categories]
+        if value < 0.0:
+            raise Invalid(f"the index {value} is negative; handleInvalid='keep' would take it")
+        raise Invalid(f"the index {value} was not seen in training; handleInvalid='keep' would take it")
+
+    return encode

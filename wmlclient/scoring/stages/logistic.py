@@ -15,7 +15,7 @@ from wmlclient.scoring.columns import Column, Frame
 from wmlclient.scoring.linear import Dot, Margins
 from wmlclient.scoring.registry import Params, Stage, loads, number, numbers, text, training
 from wmlclient.scoring.saved import Matrix, SavedStage
-from wmlclient.scoring.values import to_dense
+from wmlclient.scoring.values import Sparse, to_dense
 
 
 def exp(value: float) -> float:
@@ -156,7 +156,7 @@ def logistic_regression_model(saved: SavedStage, params: Params) -> Stage:
         if columns:
             frame.add(saved.uid, [params.featuresCol], columns, row, batch)
 
-    return Stage(saved.uid, saved.java_class, bind)
+    return Stage(saved.uid, saved.java_class, bind, hints={params.featuresCol: [Sparse(features, [], [])]})
 
 
 def _picked(row: Any, batch: Any, pick: Callable[[tuple[Any, ...]], Any]) -> tuple[Any, Any]:

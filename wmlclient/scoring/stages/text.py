@@ -147,7 +147,8 @@ def stop_words_remover(saved: SavedStage, params: Params) -> Stage:
             frame.words(source, saved.uid)
             frame.add(saved.uid, [source], [Column(target, _WORDS)], row, each(row))
 
-    return Stage(saved.uid, saved.java_class, bind)
+    hints = {source: [[word for word in stop if word]] for source, _ in params.pairs()}
+    return Stage(saved.uid, saved.java_class, bind, hints=hints)
 
 
 @loads("org.apache.spark.ml.feature.NGram", inputCol=text, outputCol=text, n=integer)
@@ -215,4 +216,4 @@ def count_vectorizer_model(saved: SavedStage, params: Params) -> Stage:
         frame.find(params.inputCol, saved.uid, lambda t: t == _WORDS, "an array of strings", _WORDS)
         frame.add(saved.uid, [params.inputCol], [Column(params.outputCol, "vector", size=size)], row, batch)
 
-    return Stage(saved.uid, saved.java_class, bind)
+    return Stage(saved.uid, saved.java_class, bind, hints={params.inputCol: [vocabulary[:1000]]})
