@@ -14,6 +14,7 @@ from typing import Literal
 from attrs import asdict, evolve, field, frozen
 
 from wmlclient.runner.jaas import plain_login
+from wmlclient.runner.private import write_private
 
 Security = Literal["sasl_plaintext", "plaintext"]
 
@@ -80,15 +81,6 @@ def _free_or_any(port: int) -> int:
         return free_port(port)
     except OSError:
         return free_port(0)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    staging = path.with_name(f"{path.name}.{os.getpid()}.new")
-    descriptor = os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(staging, path)
 
 
 def server_properties(state: BrokerState, security: Security, data: Path) -> str:

@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from wmlclient.runner.broker.config import HEAP, BrokerState, Security, server_properties, write_private
+from wmlclient.runner.broker.config import HEAP, BrokerState, Security, server_properties
 from wmlclient.runner.engine.ports import PortError
 from wmlclient.runner.jars import broker_jars
 from wmlclient.runner.java import Java, find_java
+from wmlclient.runner.private import write_private
 from wmlclient.runner.processes import Supervised, end_leftover, remember_pid, tail
 
 logger = logging.getLogger("wmlclient.runner.broker")

@@ -1,0 +1,256 @@
+"""One micro-batch: score and send, and put aside what cannot be. In the driver process only."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from typing import Any
+
+from attrs import asdict, define
+
+from wmlclient.runner.engine.ports import KafkaEndpoint, StreamSpec
+from wmlclient.runner.spark.failures import mentions, of_kafka, root_cause
+from wmlclient.runner.spark.isolate import Position, find_bad, position_filter
+from wmlclient.runner.spark.kafka_options import sink_options
+from wmlclient.runner.spark.models import ModelCache
+from wmlclient.runner.spark.plan import StreamPlan
+from wmlclient.runner.spark.records import META, dead_letter_columns, literal
+from wmlclient.runner.spark.session import Session
+
+logger = logging.getLogger("wmlclient.runner.spark.driver")
+
+# So many records of a batch are asked for their very own reason; the others get that of their kind.
+_EXACT_REASONS = 20
+# What a broker takes in one record unless it was told otherwise.
+_RECORD_BYTES = 1_000_000
+
+
+@define
+class Counts:
+    """What a stream has done since it was started."""
+
+    records_in: int = 0
+    records_out: int = 0
+    dead_letters: int = 0
+    batches: int = 0
+    last_batch_id: int = -1
+    last_batch_at: str | None = None
+    records_per_second: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return asdict(self)
+
+
+class BatchWriter:
+    """Handles each micro-batch of one stream.
+
+    Attributes:
+        counts: For progress events.
+        error: What made the last batch fail, as it was raised here.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        models: ModelCache,
+        spec: StreamSpec,
+        plan: StreamPlan,
+        stopping: threading.Event,
+    ) -> None:
+        self._session, self._models, self._spec, self._plan = session, models, spec, plan
+        self._stopping = stopping
+        self.counts = Counts()
+        self.error: BaseException | None = None
+        self._schema = session.jvm.org.apache.spark.sql.types.DataType.fromJson(plan.reader.schema_json())
+        self._options = session.jvm.java.util.HashMap()
+        for key, value in plan.reader.parse_options().items():
+            self._options.put(key, value)
+
+    def write(self, frame: Any, batch_id: int) -> None:
+        """Take one micro-batch: rows of Kafka's source. Returns when all its records have been sent somewhere.
+
+        Raises:
+            Exception: The batch must be run again; the query ends with it.
+        """
+        started = datetime.now(timezone.utc)
+        try:
+            taken, scored, dead = self._write(frame)
+        except BaseException as error:
+            self.error = error
+            raise
+        counts = self.counts
+        counts.records_in += taken
+        counts.records_out += scored
+        counts.dead_letters += dead
+        counts.batches += 1
+        counts.last_batch_id = batch_id
+        now = datetime.now(timezone.utc)
+        counts.last_batch_at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        counts.records_per_second = round(taken / max((now - started).total_seconds(), 1e-3), 1)
+
+    def _write(self, frame: Any) -> tuple[int, int, int]:
+        judged = self._judge(frame)
+        before, counted = self._observe(judged, "count(1) AS n", "count(reason) AS bad")
+        out = self._score(counted)
+        after = None
+        if self._plan.dropping:
+            after, out = self._observe(out, "count(1) AS n")
+        try:
+            self._send(out, self._spec.target)
+        except Exception as error:
+            if self._stopping.is_set() or (of_kafka(error) and not _too_large(error)):
+                raise
+            logger.warning("stream %s: a batch failed (%s)", self._spec.stream_id, root_cause(error))
+            return self._recover(judged, error)
+        seen = _metrics(before)
+        taken, bad = seen["n"], seen["bad"]
+        if bad:
+            self._bury_unparsed(judged)
+        dropped = taken - bad - (_metrics(after)["n"] if after is not None else taken - bad)
+        if dropped:
+            self._bury(judged, self._dropped(judged), "score")
+        return taken, taken - bad - dropped, bad + dropped
+
+    # -- the steps --------------------------------------------------------------------------------------------
+
+    def _judge(self, frame: Any) -> Any:
+        """The records, each with what it holds (``r``, ``a``) and the reason why it is bad, or null."""
+        functions, reader = self._session.functions, self._plan.reader
+        raw = self._select(frame, reader.raw())
+        typed = functions.from_json(functions.col("s"), self._schema, self._options)
+        parsed = self._select(raw, reader.parsed()).withColumn("r", typed)
+        return self._select(parsed, reader.judged())
+
+    def _score(self, judged: Any) -> Any:
+        """The records to send, of all good ones."""
+        return self._select(self._transform(judged), self._plan.output)
+
+    def _transform(self, judged: Any) -> Any:
+        good = self._select(judged.filter("reason IS NULL"), self._plan.reader.inputs())
+        return self._plan.model.transform(good)
+
+    def _send(self, frame: Any, endpoint: KafkaEndpoint) -> None:
+        writer = frame.write().format("kafka")
+        for key, value in sink_options(endpoint).items():
+            writer = writer.option(key, value)
+        writer.save()
+
+    def _select(self, frame: Any, expressions: Iterable[str]) -> Any:
+        return frame.selectExpr(self._session.seq(list(expressions)))
+
+    def _observe(self, frame: Any, *expressions: str) -> tuple[Any, Any]:
+        observation = self._session.jvm.org.apache.spark.sql.Observation()
+        columns = [self._session.functions.expr(expression) for expression in expressions]
+        return observation, frame.observe(observation, columns[0], self._session.seq(columns[1:]))
+
+    # -- what cannot be scored --------------------------------------------------------------------------------
+
+    def _bury_unparsed(self, judged: Any) -> None:
+        columns = dead_letter_columns(literal("parse"), self._spec.model_digest, "reason")
+        self._send(self._select(judged.filter("reason IS NOT NULL"), columns), self._spec.dead_letter)
+
+    def _bury(self, judged: Any, reasons: dict[Position, str], stage: str) -> None:
+        """Send these records, with these reasons, to the dead-letter topic."""
+        jvm = self._session.jvm
+        rows = [{"p": partition, "o": offset, "why": why} for (partition, offset), why in reasons.items()]
+        lines = "\n".join(json.dumps(row) for row in rows)
+        text = jvm.org.apache.commons.io.IOUtils.readLines(jvm.java.io.StringReader(lines))
+        table = self._session.spark.createDataset(text, jvm.org.apache.spark.sql.Encoders.STRING())
+        table = self._select(table, ["from_json(value, 'p INT, o BIGINT, why STRING') AS d"])
+        records = self._select(judged, ["key", "headers", "topic", "partition", "offset", "value"])
+        match = self._session.functions.expr("partition = d.p AND offset = d.o")
+        joined = records.join(self._session.functions.broadcast(table), match)
+        columns = dead_letter_columns(literal(stage), self._spec.model_digest, "d.why")
+        self._send(self._select(joined, columns), self._spec.dead_letter)
+
+    def _dropped(self, judged: Any) -> dict[Position, str]:
+        """The good records of which the model made nothing."""
+        good = set(self._positions(judged.filter("reason IS NULL"), "partition", "offset"))
+        left = self._positions(self._transform(judged), f"{META}.partition", f"{META}.offset")
+        missing = sorted(good - set(left))
+        general = f"dropped by the model ({', '.join(self._plan.dropping)}: handleInvalid)"
+        reasons = dict.fromkeys(missing, general)
+        model = self._models.get(self._spec.model_dir)
+        for position in missing[:_EXACT_REASONS]:
+            one = self._select(judged.filter(position_filter(position, position)), self._plan.reader.inputs())
+            try:
+                _noop(model.transform(one))
+            except Exception as error:
+                reasons[position] = root_cause(error)
+        return reasons
+
+    def _positions(self, frame: Any, partition: str, offset: str) -> list[Position]:
+        jvm = self._session.jvm
+        text = self._select(frame, [f"concat({partition}, ' ', {offset}) AS position"])
+        lines = getattr(text, "as")(jvm.org.apache.spark.sql.Encoders.STRING()).collectAsList()
+        pairs = (line.split() for line in str(jvm.java.lang.String.join("\n", lines)).splitlines())
+        return [(int(pair[0]), int(pair[1])) for pair in pairs]
+
+    def _recover(self, judged: Any, error: Exception) -> tuple[int, int, int]:
+        """Find the records that made the batch fail, send them aside, and the others on."""
+        judged = judged.persist()
+        try:
+            good = judged.filter("reason IS NULL")
+            positions = sorted(self._positions(good, "partition", "offset"))
+            taken = int(judged.count())
+
+            def score(first: Position, last: Position) -> None:
+                if self._stopping.is_set():
+                    raise _Stopped
+                _noop(self._score(good.filter(position_filter(first, last))))
+
+            bad = {} if _too_large(error) else find_bad(positions, score, root_cause)
+            rest = self._without(judged, bad)
+            large = self._too_large(rest) if _too_large(error) else {}
+            if not bad and not large:
+                # Each record can be scored, so the trouble is elsewhere.
+                raise error
+            rest = self._without(rest, large)
+            dropped = self._dropped(rest) if self._plan.dropping else {}
+            self._send(self._score(rest), self._spec.target)
+            unparsed = taken - len(positions)
+            if unparsed:
+                self._bury_unparsed(judged)
+            for reasons, stage in ((bad | dropped, "score"), (large, "write")):
+                if reasons:
+                    self._bury(judged, reasons, stage)
+            dead = unparsed + len(bad) + len(dropped) + len(large)
+            return taken, taken - dead, dead
+        finally:
+            judged.unpersist()
+
+    def _without(self, judged: Any, bad: dict[Position, str]) -> Any:
+        if not bad:
+            return judged
+        pairs = ", ".join(f"({partition}, {offset}L)" for partition, offset in sorted(bad))
+        return judged.filter(f"(partition, offset) NOT IN ({pairs})")
+
+    def _too_large(self, judged: Any) -> dict[Position, str]:
+        size = "octet_length(value) + coalesce(octet_length(key), 0)"
+        place = [f"{META}.partition AS partition", f"{META}.offset AS offset"]
+        sized = self._select(self._transform(judged), [*self._plan.output, *place]).filter(
+            f"{size} > {_RECORD_BYTES}"
+        )
+        reason = f"the scored record is larger than {_RECORD_BYTES} bytes, more than the target topic takes"
+        return dict.fromkeys(self._positions(sized, "partition", "offset"), reason)
+
+
+class _Stopped(Exception):
+    """The stream was stopped while it looked for a bad record; the batch will be read again."""
+
+
+def _noop(frame: Any) -> None:
+    """Compute all of it, and throw it away."""
+    frame.write().format("noop").mode("overwrite").save()
+
+
+def _metrics(observation: Any) -> dict[str, int]:
+    return {str(key): int(value) for key, value in dict(observation.getAsJava()).items()}
+
+
+def _too_large(error: BaseException) -> bool:
+    return mentions(error, "RecordTooLargeException")

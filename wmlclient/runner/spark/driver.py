@@ -1,0 +1,154 @@
+"""The Spark driver process: ``python -m wmlclient.runner.spark.driver --dir home/spark/<id>``.
+
+It speaks JSON lines (see ``protocol``) over the stdin and stdout that it was started with. At the end of stdin,
+which is the death of its parent, it kills its JVM and ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Any
+
+import attrs
+
+from wmlclient.runner.engine.ports import PortError
+from wmlclient.runner.spark import protocol
+from wmlclient.runner.spark.failures import root_cause
+from wmlclient.runner.spark.models import ModelCache
+from wmlclient.runner.spark.session import Session
+from wmlclient.runner.spark.streaming import Streams
+from wmlclient.runner.spark.transform import Transformer
+
+logger = logging.getLogger("wmlclient.runner.spark.driver")
+
+_STOP_SECONDS = 20.0
+_TRANSFORMS = 4
+
+
+class Driver:
+    """Takes requests and answers them, several at once."""
+
+    def __init__(self, folder: Path, requests: IO[bytes], answers: IO[bytes]) -> None:
+        self._requests, self._answers = requests, answers
+        self._writing = threading.Lock()
+        self._session = Session(folder)
+        self._transforms = ThreadPoolExecutor(_TRANSFORMS, thread_name_prefix="transform")
+        # A stream's start and stop may take long; they must not wait for each other, nor a request for them.
+        self._controls = ThreadPoolExecutor(32, thread_name_prefix="control")
+        self._ready = threading.Event()
+
+    def run(self) -> None:
+        """Work until told to exit, or until the parent is gone."""
+        threading.Thread(target=self._read, name="requests", daemon=True).start()
+        try:
+            self._session.start()
+            models = ModelCache(self._session)
+            self._transformer = Transformer(self._session, models)
+            self._streams = Streams(self._session, models, self._event)
+            ready = {"version": self._session.version, "jvm_pid": self._session.jvm_pid}
+        except BaseException as error:
+            logger.exception("Spark does not start")
+            self._send(
+                {"failed": {"code": "spark_start_failed", "message": f"Spark does not start: {_say(error)}"}}
+            )
+            self._die(1)
+        self._send({"ready": ready})
+        self._ready.set()
+        threading.Event().wait()
+
+    def _read(self) -> None:
+        for line in self._requests:
+            try:
+                message = protocol.decode(line)
+                number, op, args = message["id"], message["op"], message["args"]
+            except (ValueError, KeyError):
+                logger.error("a request could not be read")
+                continue
+            if op == "exit":
+                threading.Thread(target=self._exit, name="exit").start()
+                continue
+            pool = self._transforms if op == "transform" else self._controls
+            pool.submit(self._answer, number, getattr(self, f"_op_{op}"), args)
+        self._die(0)
+
+    def _answer(self, number: int, operation: Callable[..., Any], args: dict[str, Any]) -> None:
+        self._ready.wait()
+        try:
+            answer = {"id": number, "result": operation(**args)}
+        except PortError as error:
+            answer = {"id": number, "error": {"code": error.code, "message": error.message}}
+        except BaseException as error:
+            logger.exception("a request failed")
+            answer = {"id": number, "error": {"code": "spark_failed", "message": _say(error)}}
+        self._send(answer)
+
+    def _op_transform(self, **args: Any) -> dict[str, Any]:
+        return attrs.asdict(self._transformer.run(**args))
+
+    def _op_start_stream(self, spec: dict[str, Any]) -> None:
+        self._streams.start(protocol.spec_from_json(spec))
+
+    def _op_stop_stream(self, stream_id: str) -> None:
+        self._streams.stop(stream_id)
+
+    def _event(self, stream_id: str, kind: str, details: dict[str, Any]) -> None:
+        self._send({"event": {"stream_id": stream_id, "kind": kind, "details": details}})
+
+    def _send(self, message: protocol.Message) -> None:
+        line = protocol.encode(message)
+        with self._writing:
+            try:
+                self._answers.write(line)
+                self._answers.flush()
+            except OSError:
+                self._die(0)
+
+    def _exit(self) -> None:
+        if self._ready.is_set():
+            self._streams.stop_all(_STOP_SECONDS)
+            self._session.stop()
+        self._die(0)
+
+    def _die(self, code: int) -> None:
+        """End at once, the JVM first: nothing must be left behind, and nothing here needs a farewell."""
+        self._session.kill()
+        os._exit(code)
+
+
+def _say(error: BaseException) -> str:
+    try:
+        return root_cause(error)
+    except Exception:
+        # Asking a JVM that is gone for the cause fails itself.
+        return f"{type(error).__name__}: {error}"
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(prog="wmlclient-spark-driver")
+    parser.add_argument("--dir", required=True, type=Path)
+    folder = parser.parse_args().dir
+    # The lines go over private copies: whatever prints to stdout, the JVM included, prints to the log.
+    requests = os.fdopen(os.dup(0), "rb")
+    answers = os.fdopen(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)-5s %(name)s: %(message)s"
+    )
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+    Driver(folder, requests, answers).run()
+
+
+if __name__ == "__main__":
+    main()

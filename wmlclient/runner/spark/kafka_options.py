@@ -1,0 +1,55 @@
+"""A connection as options of Spark's Kafka source and sink. Only these are ever set: a request brings values, no
+names of options."""
+
+from __future__ import annotations
+
+from wmlclient.runner.engine.ports import KafkaEndpoint, StreamSpec
+from wmlclient.runner.jaas import plain_login
+
+# Bounds one batch, and with it what is read again after a failure, and the memory of a stage that keeps rows.
+MAX_RECORDS_PER_BATCH = 100_000
+
+
+def connection_options(endpoint: KafkaEndpoint) -> dict[str, str]:
+    """How to reach the cluster."""
+    options = {
+        "kafka.bootstrap.servers": ",".join(endpoint.brokers),
+        "kafka.security.protocol": endpoint.security_protocol,
+        # A cluster that is gone is told after half a minute, not after Kafka's own two.
+        "kafka.request.timeout.ms": "20000",
+        "kafka.default.api.timeout.ms": "30000",
+    }
+    if endpoint.security_protocol.startswith("SASL"):
+        options["kafka.sasl.mechanism"] = "PLAIN"
+        options["kafka.sasl.jaas.config"] = plain_login(endpoint.user or "", endpoint.password or "")
+    return options
+
+
+def source_options(spec: StreamSpec) -> dict[str, str]:
+    """For ``readStream.format("kafka")``."""
+    return {
+        **connection_options(spec.source),
+        "subscribe": spec.source.topic,
+        "includeHeaders": "true",
+        # Only for the very first start; from then on the checkpoint says where to go on.
+        "startingTimestamp": str(spec.created_at_ms),
+        "startingOffsetsByTimestampStrategy": "latest",
+        "failOnDataLoss": "true",
+        "maxOffsetsPerTrigger": str(MAX_RECORDS_PER_BATCH),
+        "kafka.isolation.level": "read_committed",
+    }
+
+
+def sink_options(endpoint: KafkaEndpoint) -> dict[str, str]:
+    """For ``write.format("kafka")``."""
+    return {
+        **connection_options(endpoint),
+        "topic": endpoint.topic,
+        "includeHeaders": "true",
+        "kafka.acks": "all",
+        "kafka.enable.idempotence": "true",
+        "kafka.delivery.timeout.ms": "60000",
+        "kafka.linger.ms": "5",
+        "kafka.compression.type": "lz4",
+        "kafka.max.request.size": str(16 * 1024 * 1024),
+    }

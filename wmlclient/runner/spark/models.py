@@ -1,0 +1,132 @@
+"""Loaded pipelines, the last few of them kept. In the driver process only."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+from wmlclient.runner.engine.ports import TransformFailed
+from wmlclient.runner.spark.failures import root_cause
+from wmlclient.runner.spark.session import Session
+
+logger = logging.getLogger("wmlclient.runner.spark.driver")
+
+_KEPT = 8
+# Loading a stage runs the class that its metadata names, so only Spark's own are let in.
+_TRUSTED = "org.apache.spark.ml."
+
+
+class ModelCache:
+    """Loads each pipeline once."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._lock = threading.Lock()
+        self._models: OrderedDict[str, Any] = OrderedDict()
+        self._loading: dict[str, threading.Lock] = {}
+
+    def get(self, model_dir: str) -> Any:
+        """The JVM's ``PipelineModel``.
+
+        Raises:
+            TransformFailed: It cannot be loaded.
+        """
+        with self._lock:
+            if model_dir in self._models:
+                self._models.move_to_end(model_dir)
+                return self._models[model_dir]
+            loading = self._loading.setdefault(model_dir, threading.Lock())
+        with loading:
+            with self._lock:
+                if model_dir in self._models:
+                    return self._models[model_dir]
+            model = load(self._session, model_dir)
+            with self._lock:
+                self._models[model_dir] = model
+                self._loading.pop(model_dir, None)
+                while len(self._models) > _KEPT:
+                    self._models.popitem(last=False)
+            return model
+
+
+def load(session: Session, model_dir: str) -> Any:
+    """Load a ``PipelineModel`` anew.
+
+    Raises:
+        TransformFailed: It is none, or holds a class that is not Spark's own.
+    """
+    check_classes(Path(model_dir))
+    try:
+        return session.jvm.org.apache.spark.ml.PipelineModel.load(Path(model_dir).absolute().as_uri())
+    except Exception as error:
+        raise TransformFailed(
+            f"Spark cannot load the model: {root_cause(error)}", "load_model_failure"
+        ) from error
+
+
+def check_classes(model_dir: Path) -> None:
+    """Look at the class names in all metadata files under a saved model.
+
+    Raises:
+        TransformFailed: One is not of Spark's own ML classes, or there is no metadata at all.
+    """
+    parts = sorted(model_dir.rglob("metadata/part-*"))
+    if not parts:
+        raise TransformFailed("There is no saved Spark model in the archive.", "load_model_failure")
+    for part in parts:
+        for line in part.read_text(encoding="utf-8", errors="replace").splitlines():
+            if not line.strip():
+                continue
+            try:
+                name = str(json.loads(line).get("class", ""))
+            except (ValueError, AttributeError):
+                raise TransformFailed(
+                    f"{part.name} of the model is not readable.", "load_model_failure"
+                ) from None
+            if not name.startswith(_TRUSTED):
+                raise TransformFailed(
+                    f"The model holds a stage of class {name[:120]!r}; only Spark's own ({_TRUSTED}*) are loaded.",
+                    "load_model_failure",
+                )
+
+
+def leaves(session: Session, model: Any) -> list[Any]:
+    """All stages of a pipeline, those of nested pipelines instead of the pipelines."""
+    found: list[Any] = []
+    for stage in model.stages():
+        if stage.getClass().getName() == "org.apache.spark.ml.PipelineModel":
+            found += leaves(session, stage)
+        else:
+            found.append(stage)
+    return found
+
+
+def skip_invalid(session: Session, model: Any) -> list[str]:
+    """Let the stages of a freshly loaded model drop the rows that they would fail on.
+
+    ``handleInvalid="error"`` and ``"skip"`` give the same numbers for all other rows.
+
+    Returns:
+        The uids of stages that drop rows, from now on or by themselves.
+    """
+    dropping = []
+    for stage in leaves(session, model):
+        if not stage.hasParam("handleInvalid"):
+            continue
+        param = stage.getParam("handleInvalid")
+        chosen = str(stage.getOrDefault(param))
+        if chosen == "error":
+            try:
+                stage.set(param, "skip")
+            except Exception as error:
+                # OneHotEncoder knows "error" and "keep" alone.
+                logger.debug("%s: %s", stage.uid(), root_cause(error))
+                continue
+            chosen = "skip"
+        if chosen == "skip":
+            dropping.append(str(stage.uid()))
+    return dropping

@@ -1,0 +1,101 @@
+"""Starts the JVM with its Spark session, and ends it. In the driver process only."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from wmlclient.runner.processes import end_leftover, remember_pid, wait_gone
+
+logger = logging.getLogger("wmlclient.runner.spark.driver")
+
+
+class Session:
+    """The Spark session, held through py4j alone: pyspark's DataFrames add nothing here but start-up time.
+
+    Attributes:
+        jvm: py4j's view of the JVM.
+        spark: The JVM's ``SparkSession``.
+        jvm_pid: Its process id.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._pid_file = folder / "jvm.pid"
+        self.gateway: Any = None
+        self.jvm_pid: int | None = None
+        self._folder = folder
+
+    def start(self) -> None:
+        """Start the JVM and the session.
+
+        Raises:
+            Exception: Whatever pyspark or Spark raises.
+        """
+        # A JVM of a driver that was killed ends by itself; two on one checkpoint must not be.
+        end_leftover(self._pid_file, str(self._folder), wait=10.0)
+        from pyspark.java_gateway import launch_gateway
+
+        properties = self._folder / "spark.properties"
+        os.environ["PYSPARK_SUBMIT_ARGS"] = f"--properties-file {_quoted(properties)} pyspark-shell"
+        # pyspark leaves its connection file's folder behind where the process is killed: keep it in ours.
+        tempfile.tempdir = str(self._folder / "local")
+        self.gateway = launch_gateway()
+        self.jvm = self.gateway.jvm
+        self.jvm_pid = int(self.jvm.java.lang.ProcessHandle.current().pid())
+        remember_pid(self._pid_file, self.jvm_pid)
+        self.spark = self.jvm.org.apache.spark.sql.SparkSession.builder().getOrCreate()
+        self.functions = self.jvm.org.apache.spark.sql.functions
+
+    @property
+    def version(self) -> str:
+        """Spark's version."""
+        return str(self.spark.version())
+
+    def seq(self, items: list[Any]) -> Any:
+        """A Scala Seq, as Spark's variadic methods take."""
+        return self.jvm.org.apache.spark.api.python.PythonUtils.toSeq(items)
+
+    def foreach_batch(self, writer: Any, function: Any) -> None:
+        """Have a Python object called with each micro-batch of a ``DataStreamWriter``."""
+        from pyspark.java_gateway import ensure_callback_server_started
+
+        helper = self.jvm.org.apache.spark.sql.execution.streaming.sources.PythonForeachBatchHelper
+        helper.callForeachBatch(writer, function)
+        ensure_callback_server_started(self.gateway)
+
+    def kill(self) -> None:
+        """End the JVM at once. Never fails."""
+        with contextlib.suppress(Exception):
+            if self.gateway is not None:
+                self.gateway.proc.kill()
+        if self.jvm_pid is not None:
+            with contextlib.suppress(OSError):
+                os.kill(self.jvm_pid, signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End the session and the JVM in good order, as far as that takes a few seconds."""
+        with contextlib.suppress(Exception):
+            self.spark.stop()
+        with contextlib.suppress(Exception):
+            # Its stdin is the pipe that the JVM watches.
+            self.gateway.proc.stdin.close()
+        if self.jvm_pid is not None and not self._gone(5.0):
+            self.kill()
+        self._pid_file.unlink(missing_ok=True)
+
+    def _gone(self, seconds: float) -> bool:
+        with contextlib.suppress(Exception):
+            self.gateway.proc.wait(seconds)
+            return True
+        return self.jvm_pid is not None and wait_gone(self.jvm_pid, 0.0)
+
+
+def _quoted(path: Path) -> str:
+    import shlex
+
+    return shlex.quote(str(path))
