@@ -17,7 +17,7 @@ from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.feature import IDF, HashingTF, RegexTokenizer, StopWordsRemover
 from pyspark.sql import DataFrame, SparkSession
-from tweets_data import load_tweets
+from tweets_data import TweetsUnavailable, load_tweets
 
 import wmlclient
 
@@ -154,4 +154,7 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except (TweetsUnavailable, wmlclient.WmlError) as error:
+        sys.exit(f"example: {error}")
