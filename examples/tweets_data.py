@@ -73,7 +73,7 @@ def parse(text: str) -> list[Tweet]:
 
 
 def download() -> bytes:
-    """The file of ratings, out of the package's source distribution. Nothing of the package is run."""
+    """The file of ratings, out of the package's source distribution."""
     with tempfile.TemporaryDirectory(prefix="wmlclient-tweets-") as folder:
         command = [
             sys.executable,
