@@ -9,6 +9,7 @@ from typing import Any
 from attrs import field, frozen
 
 from wmlclient import display
+from wmlclient.translate import utc
 
 
 @frozen
@@ -62,7 +63,7 @@ class Certificate:
             origin=wire.origin,
             spark_version=wire.spark_version,
             model_digest=wire.model_digest,
-            checked_at=wire.checked_at,
+            checked_at=utc(wire.checked_at),
         )
 
     @property

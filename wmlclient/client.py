@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
-import shutil
-import tempfile
-import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +11,7 @@ from wmlclient import config, http
 from wmlclient._sentinel import NOT_GIVEN, NotGiven
 from wmlclient.connections import KafkaConnection, SparkService
 from wmlclient.deployments import Deployments
-from wmlclient.errors import ConfigError, LocalModeError, WmlError
+from wmlclient.errors import ConfigError, LocalModeError
 from wmlclient.instance import Instance
 from wmlclient.models import Models
 from wmlclient.service import Service
@@ -237,25 +235,24 @@ class Client:
 
 
 class _Local:
-    """The embedded runner of one client, and its temporary home. Ends with the interpreter at the latest."""
+    """The embedded runner of one client. It ends with the interpreter at the latest."""
+
+    # What the child process cannot start without, by the names of the modules.
+    NEEDS = ("connexion", "jsonpatch", "jwt", "sqlalchemy", "starlette", "uvicorn")
 
     def __init__(self, home: str | os.PathLike[str] | None, *, kafka: bool, spark_master: str) -> None:
         try:
+            missing = [name for name in self.NEEDS if importlib.util.find_spec(name) is None]
             from wmlclient.runner.launch import LocalRunner
         except ImportError as error:
+            missing = [error.name or "more packages"]
+        if missing:
             raise LocalModeError(
-                f"The embedded runner needs {error.name or 'more packages'}. Run: pip install 'wmlclient[local]'"
-            ) from None
-        temporary = None if home is not None else tempfile.mkdtemp(prefix="wmlclient-")
-        runner = LocalRunner(home=home or temporary, kafka=kafka, spark_master=spark_master)
-        self._runner = runner
-        self._end = weakref.finalize(self, _end, runner, temporary)
-        try:
-            self._call(runner.start)
-        except BaseException:
-            self._end()
-            raise
-        self.credentials: Mapping[str, Any] = runner.credentials
+                f"The embedded runner needs {', '.join(missing)}. Run: pip install 'wmlclient[local]'"
+            )
+        self._runner = LocalRunner(home=home, kafka=kafka, spark_master=spark_master)
+        self._call(self._runner.start)
+        self.credentials: Mapping[str, Any] = self._runner.credentials
 
     def kafka(self) -> Mapping[str, Any]:
         """Credentials of the embedded broker; starts it."""
@@ -263,21 +260,11 @@ class _Local:
         return found
 
     def close(self) -> None:
-        self._end()
+        self._runner.stop()
 
     @staticmethod
-    def _call(function: Any) -> Any:
+    def _call(function: Callable[[], Any]) -> Any:
         try:
             return function()
-        except WmlError:
-            raise
-        except Exception as error:  # whatever kept the child process from working
-            raise LocalModeError(str(error), code=getattr(error, "code", None)) from error
-
-
-def _end(runner: Any, temporary: str | None) -> None:
-    try:
-        runner.stop()
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+        except Exception as error:  # whatever keeps the child process from working
+            raise LocalModeError(str(error), code=getattr(error, "code", None)) from None

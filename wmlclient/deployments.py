@@ -13,7 +13,7 @@ from wmlclient.pages import Pages
 from wmlclient.payload import json_body, to_table
 from wmlclient.scores import Scores
 from wmlclient.states import State, failures, state_of
-from wmlclient.translate import translate
+from wmlclient.translate import translate, utc
 from wmlclient.waiting import Clock, poll
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class Deployment:
     @property
     def created_at(self) -> dt.datetime:
         """When it was made, UTC."""
-        return self._metadata.created_at  # type: ignore[no-any-return]
+        return utc(self._metadata.created_at)  # type: ignore[no-any-return]
 
     # What it does
 

@@ -8,6 +8,7 @@ from typing import Any
 from attrs import field, frozen
 
 from wmlclient import display
+from wmlclient.translate import utc
 
 _COUNTERS = (
     "computation_time",
@@ -67,9 +68,9 @@ class Instance:
             plan=entity.plan,
             status=entity.status,
             region=entity.region,
-            created_at=wire.metadata.created_at,
+            created_at=utc(wire.metadata.created_at),
             usage={name: Counter(c.current or 0, c.limit) for name, c in counters.items() if c is not None},
-            expires_at=usage.expiration_date if usage is not None else None,
+            expires_at=utc(usage.expiration_date) if usage is not None else None,
         )
 
     def _repr_html_(self) -> str:

@@ -13,7 +13,7 @@ from wmlclient.connections import SparkService
 from wmlclient.deployments import WAIT_TIMEOUT, Deployment
 from wmlclient.errors import NotFoundError, PayloadError, ResponseError, WaitTimeoutError
 from wmlclient.pages import Pages
-from wmlclient.translate import translate
+from wmlclient.translate import translate, utc
 from wmlclient.waiting import Clock, poll
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Model:
     @property
     def created_at(self) -> dt.datetime:
         """When it was published, UTC."""
-        return self._metadata.created_at  # type: ignore[no-any-return]
+        return utc(self._metadata.created_at)  # type: ignore[no-any-return]
 
     @property
     def parity(self) -> Certificate | None:

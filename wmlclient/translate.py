@@ -6,8 +6,10 @@ The original is left out of the traceback on purpose (``from None``): it holds t
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from types import TracebackType
+from typing import Any
 
 from wmlclient import errors
 
@@ -26,6 +28,11 @@ class translate:
         ours = from_foreign(error)
         if ours is not None:
             raise ours from None
+
+
+def utc(moment: dt.datetime | None) -> Any:
+    """A time of the generated client, with Python's own UTC for its zone."""
+    return moment.astimezone(dt.timezone.utc) if moment is not None else None
 
 
 def from_foreign(error: Exception) -> errors.WmlError | None:

@@ -1,0 +1,89 @@
+"""``wmlclient models``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wmlclient.cli import common
+
+if TYPE_CHECKING:
+    from wmlclient.models import Model
+
+
+@click.group("models")
+def command() -> None:
+    """List, show, publish and delete models."""
+
+
+def _described(model: Model) -> dict[str, Any]:
+    certificate = model.parity
+    return {
+        "id": model.id,
+        "name": model.name,
+        "type": model.model_type,
+        "label_col": model.label_col,
+        "created_at": model.created_at.isoformat(),
+        "input": {f["name"]: f["type"] for f in (model.input_schema or {}).get("fields", ())},
+        "parity": str(certificate) if certificate is not None else None,
+        "engine": certificate.engine if certificate is not None else None,
+    }
+
+
+def _show(ctx: click.Context, model: Model) -> None:
+    described = _described(model)
+    if common.as_json(ctx):
+        common.echo_json(described)
+        return
+    described["input"] = ", ".join(f"{name} {kind}" for name, kind in described["input"].items())
+    common.echo_pairs(described.items())
+
+
+@command.command("list")
+@click.pass_context
+def list_(ctx: click.Context) -> None:
+    """All published models."""
+    with common.client(ctx) as client:
+        models = list(client.models.list())
+        if common.as_json(ctx):
+            common.echo_json([_described(model) for model in models])
+        else:
+            rows = [(m.id, m.name, m.model_type, m.created_at.isoformat(timespec="seconds")) for m in models]
+            common.echo_table(("ID", "NAME", "TYPE", "CREATED"), rows)
+
+
+@command.command()
+@click.argument("model_id", metavar="ID")
+@click.pass_context
+def show(ctx: click.Context, model_id: str) -> None:
+    """One model, with its parity certificate."""
+    with common.client(ctx) as client:
+        _show(ctx, client.models.get(model_id))
+
+
+@command.command()
+@click.argument("path", type=click.Path(exists=True))
+@click.option("--name", required=True, help="Name of the model.")
+@click.option("--schema", required=True, help="Columns of the training data, such as 'id int, text string'.")
+@click.option("--label-col", help="The column it predicts; by default found in the pipeline.")
+@click.option("--description", help="What it is for.")
+@click.pass_context
+def publish(
+    ctx: click.Context, path: str, name: str, schema: str, label_col: str | None, description: str | None
+) -> None:
+    """Publish a saved PipelineModel: PATH is its folder or its .tar.gz."""
+    with common.client(ctx) as client:
+        model = client.models.publish(
+            path, name, training_schema=schema, label_col=label_col, description=description
+        )
+        _show(ctx, model)
+
+
+@command.command()
+@click.argument("model_id", metavar="ID")
+@click.pass_context
+def delete(ctx: click.Context, model_id: str) -> None:
+    """Delete a model and all its deployments."""
+    with common.client(ctx) as client:
+        client.models.get(model_id).delete()
