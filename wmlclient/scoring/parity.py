@@ -114,8 +114,10 @@ def _same(ours: Any, theirs: Any, largest: _Largest) -> bool:
     if isinstance(ours, (list, tuple)) and isinstance(theirs, (list, tuple)):
         if len(ours) != len(theirs):
             return False
-        # all() over a list, not a generator: every difference counts for the largest.
-        return all([_same(a, b, largest) for a, b in zip(ours, theirs, strict=True)])
+        agree = True
+        for a, b in zip(ours, theirs, strict=True):  # to the end: every difference counts for the largest
+            agree = _same(a, b, largest) and agree
+        return agree
     return type(ours) is type(theirs) and bool(ours == theirs)
 
 

@@ -9,19 +9,10 @@ from typing import Any
 from wmlclient.scoring.blocks import Block, rows_of
 from wmlclient.scoring.columns import Column, Drop, Frame, Invalid, is_numeric
 from wmlclient.scoring.errors import InputError
-from wmlclient.scoring.java.numbers import double_text, float_text
+from wmlclient.scoring.java.numbers import is_double_text, to_float
 from wmlclient.scoring.registry import Params, Stage, boolean, loads, text, texts, training
 from wmlclient.scoring.saved import SavedStage
 from wmlclient.scoring.values import Sparse
-
-
-def as_text(type: str) -> Callable[[Any], str] | None:
-    """Spark's cast to string for a type, ``None`` for strings themselves."""
-    if type == "double":
-        return double_text
-    if type == "float":
-        return float_text
-    return None if type == "string" else str
 
 
 @loads(
@@ -53,23 +44,24 @@ def string_indexer_model(saved: SavedStage, params: Params) -> Stage:
         for source, target in present:
             known = labels[source]
             kept = (*known, "__unknown") if invalid == "keep" else known
-            row = _indexer(known, invalid, as_text(frame.type_of(source)))
+            row = _indexer(known, invalid, frame.type_of(source))
             frame.add(saved.uid, [source], [Column(target, "double", labels=kept)], row, _each(row))
 
     return Stage(saved.uid, saved.java_class, bind, labels=labels, hints=labels)
 
 
-def _indexer(
-    labels: tuple[str, ...], invalid: str, cast: Callable[[Any], str] | None
-) -> Callable[[Any], float]:
-    index = {label: float(at) for at, label in enumerate(labels)}
+def _indexer(labels: tuple[str, ...], invalid: str, type: str) -> Callable[[Any], float]:
+    index: dict[Any, float] = {label: float(at) for at, label in enumerate(labels)}
+    if type in ("double", "float"):
+        index = {
+            written[label]: at for label, at in index.items() if label in (written := _doubles(labels, type))
+        }
     unseen = float(len(labels))
     get = index.get
+    key = _key(type)
 
     def at(value: Any) -> float:
-        if cast is not None and value is not None:
-            value = cast(value)
-        found = get(value)
+        found = get(value if key is None else key(value))
         if found is not None:
             return found
         if invalid == "keep":
@@ -80,6 +72,29 @@ def _indexer(
         raise Invalid(f"it has {what}; train with handleInvalid='keep' to score such rows")
 
     return at
+
+
+def _key(type: str) -> Callable[[Any], Any] | None:
+    """What a value is looked up by: text, or for floats the value itself, with -0.0 and NaN told apart."""
+    if type == "string":
+        return None
+    if type in ("double", "float"):
+        return lambda value: value if value else str(value) if value is not None else None
+    return lambda value: value if value is None else str(value)
+
+
+def _doubles(labels: tuple[str, ...], type: str) -> dict[str, Any]:
+    """The floats that Java writes as these labels.
+
+    Spark compares the texts. ``Double.toString`` gives more digits than needed for some values up to Java 18, and
+    the fewest that will do since; comparing the values is right with both.
+    """
+    found: dict[str, Any] = {}
+    for label in labels:
+        if is_double_text(label):
+            value = to_float(float(label)) if type == "float" else float(label)
+            found[label] = value if value and value == value else str(value)
+    return found
 
 
 def _each(row: Callable[[Any], Any]) -> Callable[[Block], tuple[Block] | None]:
