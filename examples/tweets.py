@@ -13,6 +13,7 @@ import sys
 import time
 from typing import Any
 
+import pandas
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.feature import IDF, HashingTF, RegexTokenizer, StopWordsRemover
@@ -34,6 +35,8 @@ def main() -> int:
     spark = (
         SparkSession.builder.master("local[2]")
         .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.sql.execution.arrow.pyspark.enabled", "true")
         .config("spark.driver.bindAddress", "127.0.0.1")
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.sql.shuffle.partitions", "2")
@@ -41,8 +44,8 @@ def main() -> int:
         .getOrCreate()
     )
     schema = "id int, text string, label double"
-    train = spark.createDataFrame([(r["id"], r["text"], r["label"]) for r in train_rows], schema)
-    test = spark.createDataFrame([(r["id"], r["text"], r["label"]) for r in test_rows], schema)
+    train = spark.createDataFrame(pandas.DataFrame(train_rows), schema)
+    test = spark.createDataFrame(pandas.DataFrame(test_rows), schema)
 
     say(f"training in Spark {spark.version} on {len(train_rows):,} tweets, {len(test_rows):,} held back")
     pipeline_model = fit(train)
