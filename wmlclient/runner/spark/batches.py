@@ -134,7 +134,7 @@ class BatchWriter:
         return self._plan.model.transform(good)
 
     def _send(self, frame: Any, endpoint: KafkaEndpoint) -> None:
-        writer = frame.write().format("kafka")
+        writer = frame.write().format("kafka").mode("append")
         for key, value in sink_options(endpoint).items():
             writer = writer.option(key, value)
         writer.save()
@@ -249,7 +249,9 @@ def _noop(frame: Any) -> None:
 
 
 def _metrics(observation: Any) -> dict[str, int]:
-    return {str(key): int(value) for key, value in dict(observation.getAsJava()).items()}
+    found = {str(key): int(value) for key, value in dict(observation.getAsJava()).items()}
+    # A batch without a partition, as the first one of an empty topic is, counts nothing.
+    return {"n": 0, "bad": 0} | found
 
 
 def _too_large(error: BaseException) -> bool:

@@ -19,6 +19,8 @@ _PLAIN = (
     "AnalysisException",
     "SparkRuntimeException",
 )
+# Where a message turns into a stack trace, a plan or a query.
+_NOISE = re.compile(r"at |Driver stacktrace|== |JVM stacktrace|!")
 _SECRETS = re.compile(r"(?i)((?:password|secret)\s*=\s*)(\"(?:[^\"\\]|\\.)*\"|[^\s,;\]]+)")
 
 

@@ -50,6 +50,5 @@ def sink_options(endpoint: KafkaEndpoint) -> dict[str, str]:
         "kafka.enable.idempotence": "true",
         "kafka.delivery.timeout.ms": "60000",
         "kafka.linger.ms": "5",
-        "kafka.compression.type": "lz4",
         "kafka.max.request.size": str(16 * 1024 * 1024),
     }

@@ -65,15 +65,18 @@ def _struct(session: Session, fields: list[dict[str, Any]]) -> Any:
 
 
 def _columns(session: Session, model: Any, schema: dict[str, Any]) -> list[str]:
-    """The columns of the transformed rows."""
-    meta = {"name": META, "type": "string", "nullable": True, "metadata": {}}
+    """The columns of the transformed rows, in the order in which the stages make them."""
+    empty = session.jvm.java.util.ArrayList()
+    fields = [dict(field, nullable=True) for field in schema["fields"]]
+    fields.append({"name": META, "type": "string", "nullable": True, "metadata": {}})
     try:
-        out = model.transformSchema(_struct(session, [*schema["fields"], meta]))
+        # Not transformSchema, which lists a classifier's columns in another order than transform makes them.
+        frame = session.spark.createDataFrame(empty, _struct(session, fields))
+        names = list(model.transform(frame).columns())
     except Exception as error:
         raise TransformFailed(
             f"The model does not take rows of its input schema: {root_cause(error)}", "model_schema_mismatch"
         ) from error
-    names = [field["name"] for field in json.loads(out.json())["fields"]]
     if META not in names:
         raise TransformFailed(
             "A stage of the model drops columns that it does not know (a SQLTransformer without '*'), so that the "

@@ -121,7 +121,12 @@ class _Batch:
         self._writer = writer
 
     def call(self, frame: Any, batch_id: int) -> None:
-        self._writer.write(frame, batch_id)
+        try:
+            self._writer.write(frame, batch_id)
+        except BaseException as error:
+            # Spark matches a regular expression against the Python traceback that py4j hands it, and overflows the
+            # stack on a long one. The writer keeps the error itself.
+            raise RuntimeError(type(error).__name__) from None
 
     class Java:
         implements = [_INTERFACE]
