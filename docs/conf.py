@@ -34,9 +34,14 @@ autodoc_typehints_format = "short"
 autodoc_default_options = {"members": True, "undoc-members": False}
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True  # attrs lists its attributes itself
 add_module_names = False
 
 # Only our own names must resolve: other projects' inventories would need the network at every build.
-nitpick_ignore_regex = [("py:.*", r"(?!wmlclient).*")]
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!wmlclient).*"),
+    ("py:class", r"wmlclient\._sentinel\..*|wmlclient\.waiting\.Clock|wmlclient\.pages\.T|.*\.TableLike"),
+    ("py:attr", r"wmlclient\.scoring\.Scorer\.hints"),  # an attribute among its Attributes
+]
 
 doctest_test_doctest_blocks = "default"

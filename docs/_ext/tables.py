@@ -50,8 +50,11 @@ def cli_lines() -> list[str]:
     import click
 
     from wmlclient.cli import main
+    from wmlclient.runner.__main__ import serve
 
     def walk(command: click.Command, context: click.Context, depth: int) -> list[str]:
+        if context.command_path == "wmlclient serve":
+            command = serve  # it hands its options on unread
         lines = [f"{'#' * depth} {context.command_path}", "", "```text", command.get_help(context), "```", ""]
         if isinstance(command, click.Group):
             for name in command.list_commands(context):
