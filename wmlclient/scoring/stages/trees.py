@@ -1,0 +1,355 @@
+"""Decision trees, random forests and gradient-boosted trees, for classes and for numbers.
+
+Source: the six model classes in ``org.apache.spark.ml.classification`` and ``...regression`` of Spark 4.2. Which leaf
+a row reaches is exact, and so is everything that is read off the leaf or summed over trees. For boosted trees Spark
+sums with its BLAS, in an order that depends on the processor; here it is the order of the trees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from wmlclient.scoring.blocks import Block, DenseBlock, Floats, SparseBlock, vectors_of
+from wmlclient.scoring.columns import Column, Frame, Invalid
+from wmlclient.scoring.registry import Params, Stage, integer, loads, text
+from wmlclient.scoring.saved import SavedStage
+from wmlclient.scoring.stages.classified import (
+    Classifier,
+    Part,
+    classes_part,
+    combine,
+    predictor,
+    probabilistic,
+)
+from wmlclient.scoring.stages.logistic import exp
+from wmlclient.scoring.stages.trees_batch import Indices, LeafFinder
+from wmlclient.scoring.stages.trees_read import (
+    Tree,
+    descent,
+    expander,
+    read_ensemble,
+    read_tree,
+    used_features,
+    variance,
+)
+from wmlclient.scoring.values import Sparse, vector_size
+
+_TREE = (
+    "cacheNodeIds",
+    "checkpointInterval",
+    "impurity",
+    "maxBins",
+    "maxDepth",
+    "maxMemoryInMB",
+    "minInfoGain",
+    "minInstancesPerNode",
+    "minWeightFractionPerNode",
+    "seed",
+    "weightCol",
+)
+_FOREST = (*_TREE, "bootstrap", "featureSubsetStrategy", "subsamplingRate")
+_BOOSTED = (
+    *_TREE,
+    "featureSubsetStrategy",
+    "lossType",
+    "maxIter",
+    "stepSize",
+    "subsamplingRate",
+    "validationIndicatorCol",
+    "validationTol",
+)
+
+
+class Forest:
+    """One tree or several: the leaves that vectors reach."""
+
+    def __init__(self, trees: Sequence[Tree]) -> None:
+        self.trees = trees
+        self.used = used_features(trees)
+        self._expand = expander(self.used)
+        self._descend = descent(trees, self.used)
+        self._finder: LeafFinder | None = None
+        counts = [len(tree.predictions) for tree in trees]
+        self.first_leaves = np.cumsum([0, *counts[:-1]])
+
+    def find(self, vector: Any) -> list[int]:
+        """For each tree, the number of the leaf that a vector reaches."""
+        return self._descend(self._expand(vector))
+
+    def find_block(self, column: Block) -> Indices | None:
+        """The same for all vectors, shape (trees, rows); leaves are numbered through, over all trees."""
+        values = self._values(column)
+        if values is None:
+            return None
+        if self._finder is None:  # two threads may build it, and either will do
+            self._finder = LeafFinder(self.trees, self.used)
+        return self._finder.find(values)
+
+    def _values(self, column: Block) -> Floats | None:
+        """The values of the used features, shape (features, rows); ``None`` if a vector is null or too short."""
+        count, last = len(column), self.used[-1] if self.used else -1
+        out = np.zeros((len(self.used), count))
+        block = vectors_of(column)
+        if isinstance(block, DenseBlock):
+            if len(block.features) <= last:
+                return None
+            for at, feature in enumerate(self.used):
+                out[at] = block.features[feature]
+            return out
+        if isinstance(block, SparseBlock):
+            if block.size <= last:
+                return None
+            used = np.array(self.used, dtype=np.int64)
+            place = used.searchsorted(block.indices)
+            asked = place < len(used)
+            asked[asked] = used[place[asked]] == block.indices[asked]
+            out[place[asked], block.row_numbers()[asked]] = block.values[asked]
+            return out
+        if not isinstance(column, list) or not {type(vector) for vector in column} <= {list, Sparse}:
+            return None
+        if any(vector_size(vector) <= last for vector in column):
+            return None
+        out[:] = np.array([self._expand(vector) for vector in column], dtype=np.float64).T
+        return out
+
+    def predictions(self, weights: Sequence[float] | None = None) -> tuple[list[list[float]], Floats]:
+        """What the leaves predict, times the trees' weights: by tree and leaf, and numbered through."""
+        by_tree = [tree.predictions for tree in self.trees]
+        if weights is not None:
+            by_tree = [[w * value for value in values] for w, values in zip(weights, by_tree, strict=True)]
+        return by_tree, np.array(list(chain.from_iterable(by_tree)), dtype=np.float64)
+
+    def leaf_part(self, params: Params) -> Part:
+        """The column of leaf numbers, if one is wanted: a double for one tree, a vector for several."""
+        name = params.leafCol
+        first = self.first_leaves
+
+        def block(found: Indices) -> Sequence[Block]:
+            numbers = (found - first[:, None]).astype(np.float64)
+            return [DenseBlock(list(numbers), numbers.shape[1])]
+
+        return Part(
+            [Column(name, "vector", size=len(self.trees))] if name else [],
+            lambda found: ([float(leaf) for leaf in found],),
+            block,
+        )
+
+    def only_leaf_part(self, params: Params) -> Part:
+        """The same for a model that is one tree."""
+        columns = [Column(params.leafCol, "double")] if params.leafCol else []
+        return Part(columns, lambda found: (float(found[0]),), lambda found: (found[0].astype(np.float64),))
+
+
+def _stage(saved: SavedStage, params: Params, forest: Forest, parts: Sequence[Part]) -> Stage:
+    columns, row, batch = combine(forest.find, forest.find_block, parts)
+
+    def bind(frame: Frame) -> None:
+        frame.vector(params.featuresCol, saved.uid)
+        if columns:
+            frame.add(saved.uid, [params.featuresCol], columns, row, batch)
+
+    size = saved.metadata.get("numFeatures")
+    hints = [Sparse(size, [], [])] if type(size) is int and size >= 0 else []
+    return Stage(saved.uid, saved.java_class, bind, hints={params.featuresCol: hints})
+
+
+def _sum(
+    by_tree: list[list[float]], flat: Floats
+) -> tuple[Callable[[list[int]], float], Callable[[Any], Floats]]:
+    """The sum over the trees, in their order."""
+
+    def row(found: list[int]) -> float:
+        total = 0.0
+        for values, leaf in zip(by_tree, found):  # noqa: B905 - hot
+            total += values[leaf]
+        return total
+
+    def block(found: Indices) -> Floats:
+        total = np.zeros(found.shape[1])
+        for leaves in found:
+            total += flat.take(leaves)
+        return total
+
+    return row, block
+
+
+# -- classes ----------------------------------------------------------------------------------------------------------
+
+
+def _counts(saved: SavedStage, trees: Sequence[Tree]) -> int:
+    """The number of classes, for each of which the leaves must have a count."""
+    classes = saved.metadata.get("numClasses")
+    if type(classes) is not int or classes < 1:
+        raise saved.damaged("it has no number of classes")
+    for stats in chain.from_iterable(tree.stats for tree in trees):
+        if len(stats) != classes or not all(0.0 <= count < float("inf") for count in stats):
+            raise saved.damaged("a leaf has not one count for each class")
+    return classes
+
+
+def _normalized(raw: list[float]) -> list[float]:
+    total = 0.0
+    for value in raw:
+        total += value
+    if not total > 0.0:
+        raise Invalid("it reaches only leaves without training data, so there are no probabilities")
+    return [value / total for value in raw]
+
+
+def _normalized_block(raw: list[Floats]) -> list[Floats] | None:
+    total = np.zeros(len(raw[0]))
+    for value in raw:
+        total += value
+    if not (total > 0.0).all():
+        return None
+    return [value / total for value in raw]
+
+
+@loads(
+    "org.apache.spark.ml.classification.DecisionTreeClassificationModel",
+    **probabilistic(*_TREE, leafCol=text),
+)
+def decision_tree_classification_model(saved: SavedStage, params: Params) -> Stage:
+    """``DecisionTreeClassificationModel``: raw predictions are the counts of the leaf."""
+    tree = read_tree(saved)
+    classes = _counts(saved, [tree])
+    forest = Forest([tree])
+    stats, predictions = tree.stats, tree.predictions
+    flat = np.array(stats, dtype=np.float64).T
+    model = Classifier(
+        classes,
+        raw=lambda found: list(stats[found[0]]),
+        raw_block=lambda found: [counts.take(found[0]) for counts in flat],
+        probability=_normalized,
+        probability_block=_normalized_block,
+        predict=lambda found: predictions[found[0]],
+    )
+    return _stage(saved, params, forest, [classes_part(saved, params, model), forest.only_leaf_part(params)])
+
+
+@loads(
+    "org.apache.spark.ml.classification.RandomForestClassificationModel",
+    **probabilistic(*_FOREST, leafCol=text, numTrees=integer),
+)
+def random_forest_classification_model(saved: SavedStage, params: Params) -> Stage:
+    """``RandomForestClassificationModel``: each tree votes with the shares of its leaf; weights are not used."""
+    trees, _ = read_ensemble(saved)
+    classes = _counts(saved, trees)
+    forest = Forest(trees)
+    votes = [[_votes(stats) for stats in tree.stats] for tree in trees]
+    by_class = [[[leaf[k] for leaf in tree] for tree in votes] for k in range(classes)]
+    sums = [_sum(share, np.array(list(chain.from_iterable(share)), dtype=np.float64)) for share in by_class]
+
+    def raw(found: list[int]) -> list[float]:
+        return [total(found) for total, _ in sums]
+
+    def two(found: list[int]) -> list[float]:
+        no = yes = 0.0
+        for shares, leaf in zip(votes, found):  # noqa: B905 - hot
+            share = shares[leaf]
+            no += share[0]
+            yes += share[1]
+        return [no, yes]
+
+    model = Classifier(
+        classes,
+        raw=two if classes == 2 else raw,
+        raw_block=lambda found: [total(found) for _, total in sums],
+        probability=_normalized,
+        probability_block=_normalized_block,
+    )
+    return _stage(saved, params, forest, [classes_part(saved, params, model), forest.leaf_part(params)])
+
+
+def _votes(counts: list[float]) -> tuple[float, ...]:
+    total = 0.0
+    for count in counts:
+        total += count
+    return tuple(count / total for count in counts) if total else (0.0,) * len(counts)
+
+
+@loads(
+    "org.apache.spark.ml.classification.GBTClassificationModel",
+    **probabilistic(*_BOOSTED, leafCol=text),
+)
+def gbt_classification_model(saved: SavedStage, params: Params) -> Stage:
+    """``GBTClassificationModel``: two classes, with the logistic loss that doubles the margin."""
+    trees, weights = read_ensemble(saved)
+    forest = Forest(trees)
+    margin, margins = _sum(*forest.predictions(weights))
+
+    def raw(found: list[int]) -> list[float]:
+        total = margin(found)
+        return [-total, total]
+
+    def raw_block(found: Indices) -> list[Floats]:
+        total = margins(found)
+        return [-total, total]
+
+    def probability(values: list[float]) -> list[float]:
+        no = 1.0 / (1.0 + exp(-2.0 * values[0]))
+        return [no, 1.0 - no]
+
+    model = Classifier(2, raw, raw_block, probability)
+    return _stage(saved, params, forest, [classes_part(saved, params, model), forest.leaf_part(params)])
+
+
+# -- numbers ----------------------------------------------------------------------------------------------------------
+
+
+def _prediction(params: Params, row: Callable[[Any], float], block: Callable[[Any], Floats]) -> Part:
+    columns = [Column(params.predictionCol, "double")] if params.predictionCol else []
+    return Part(columns, lambda found: (row(found),), lambda found: (block(found),))
+
+
+@loads(
+    "org.apache.spark.ml.regression.DecisionTreeRegressionModel",
+    **predictor(*_TREE, leafCol=text, varianceCol=text),
+)
+def decision_tree_regression_model(saved: SavedStage, params: Params) -> Stage:
+    """``DecisionTreeRegressionModel``, with the variance of the leaf's training data if it is wanted."""
+    tree = read_tree(saved)
+    forest = Forest([tree])
+    parts = [_read_off(params.predictionCol, tree.predictions)]
+    if params.varianceCol:
+        if any(len(stats) < 3 for stats in tree.stats):
+            raise saved.damaged("a leaf has no variance")
+        parts.append(_read_off(params.varianceCol, [variance(stats) for stats in tree.stats]))
+    return _stage(saved, params, forest, [*parts, forest.only_leaf_part(params)])
+
+
+def _read_off(name: str | None, values: list[float]) -> Part:
+    """A column of numbers that the only tree's leaves have."""
+    flat = np.array(values, dtype=np.float64)
+    columns = [Column(name, "double")] if name else []
+    return Part(columns, lambda found: (values[found[0]],), lambda found: (flat.take(found[0]),))
+
+
+@loads(
+    "org.apache.spark.ml.regression.RandomForestRegressionModel",
+    **predictor(*_FOREST, leafCol=text, numTrees=integer),
+)
+def random_forest_regression_model(saved: SavedStage, params: Params) -> Stage:
+    """``RandomForestRegressionModel``: the mean of the trees; weights are not used."""
+    trees, _ = read_ensemble(saved)
+    forest = Forest(trees)
+    count = params.numTrees or len(trees)  # Spark divides by the param, which its own models have right
+    total, totals = _sum(*forest.predictions())
+    prediction = _prediction(params, lambda found: total(found) / count, lambda found: totals(found) / count)
+    return _stage(saved, params, forest, [prediction, forest.leaf_part(params)])
+
+
+@loads(
+    "org.apache.spark.ml.regression.GBTRegressionModel",
+    **predictor(*_BOOSTED, leafCol=text),
+)
+def gbt_regression_model(saved: SavedStage, params: Params) -> Stage:
+    """``GBTRegressionModel``: the weighted sum of the trees."""
+    trees, weights = read_ensemble(saved)
+    forest = Forest(trees)
+    prediction = _prediction(params, *_sum(*forest.predictions(weights)))
+    return _stage(saved, params, forest, [prediction, forest.leaf_part(params)])

@@ -1,0 +1,269 @@
+"""Decision trees as Spark saves them, and the way down a tree for one row.
+
+Source: ``DecisionTreeModelReadWrite``, ``EnsembleModelReadWrite``, ``CategoricalSplit``, ``ContinuousSplit`` and
+``InternalNode`` of Spark 4.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import Any
+
+from attrs import frozen
+
+from wmlclient.scoring.columns import Invalid
+from wmlclient.scoring.saved import SavedStage
+
+MAX_CATEGORIES = 1_000_000
+
+
+@frozen
+class Tree:
+    """A tree by its nodes, in pre-order: node 0 is the root, and a node comes before its children.
+
+    Attributes:
+        features: The feature that a node asks for, -1 for a leaf.
+        splits: What it asks: a threshold, ``feature <= threshold`` going left; or a set of categories, those in it
+            going left.
+        left: Left children. For a set, Spark keeps the smaller side; here left and right are swapped where that is
+            the right side, so that an unseen category goes where it goes in Spark.
+        right: Right children.
+        leaves: The number of a leaf, counted from left to right; -1 for an inner node.
+        predictions: By leaf.
+        stats: By leaf: the impurity statistics, for a classifier one count for each class.
+    """
+
+    features: list[int]
+    splits: list[Any]
+    left: list[int]
+    right: list[int]
+    leaves: list[int]
+    predictions: list[float]
+    stats: list[list[float]]
+
+
+def read_tree(saved: SavedStage) -> Tree:
+    """The only tree of a decision tree model."""
+    table = saved.table()
+    if "prediction" not in table.column_names:
+        raise saved.damaged("its nodes are missing")
+    columns = {name: table.column(name).combine_chunks() for name in table.column_names}
+    tree = _tree(saved, _cells(saved, columns), list(range(table.num_rows)))
+    _check_kinds(saved, [tree])
+    return tree
+
+
+def read_ensemble(saved: SavedStage) -> tuple[list[Tree], list[float]]:
+    """The trees of a forest or of boosted trees, and their weights."""
+    # Spark 4 names the columns _1, _2, _3; Spark 3 named them treeID, metadata, weights.
+    about = saved.table("treesMetadata")
+    if about.num_columns != 3:
+        raise saved.damaged("its list of trees is not whole")
+    weights = dict(zip(about.column(0).to_pylist(), about.column(2).to_pylist(), strict=True))
+    table = saved.table()
+    if table.column_names != ["treeID", "nodeData"]:
+        raise saved.damaged("its nodes are missing")
+    nodes = table.column("nodeData").combine_chunks()
+    cells = _cells(saved, {field.name: nodes.field(field.name) for field in nodes.type})
+    rows: dict[int, list[int]] = {}
+    for row, tree in enumerate(table.column("treeID").to_pylist()):
+        rows.setdefault(tree, []).append(row)
+    expected = saved.metadata.get("numTrees")
+    if sorted(rows) != sorted(weights) or len(rows) != expected or not rows:
+        raise saved.damaged(f"it has {len(rows)} trees where {expected} are expected")
+    order = sorted(rows)
+    trees = [_tree(saved, cells, rows[tree]) for tree in order]
+    _check_kinds(saved, trees)
+    return trees, [weights[tree] for tree in order]
+
+
+def _cells(saved: SavedStage, columns: dict[str, Any]) -> dict[str, list[Any]]:
+    try:
+        split = columns["split"]
+        cells = {
+            name: columns[name].to_pylist()
+            for name in ("id", "prediction", "impurityStats", "leftChild", "rightChild")
+        }
+        for name in ("featureIndex", "leftCategoriesOrThreshold", "numCategories"):
+            cells[name] = split.field(name).to_pylist()
+    except (KeyError, AttributeError):
+        raise saved.damaged("its nodes are not whole") from None
+    return cells
+
+
+def _tree(saved: SavedStage, cells: dict[str, list[Any]], rows: list[int]) -> Tree:
+    count = len(rows)
+    ids = cells["id"]
+    rows = sorted(rows, key=ids.__getitem__)
+    if [ids[row] for row in rows] != list(range(count)) or not count:
+        raise saved.damaged("the nodes of a tree are not numbered from 0 on")
+    features, splits = [-1] * count, [None] * count
+    left, right = [-1] * count, [-1] * count
+    limit = saved.metadata.get("numFeatures")
+    children: list[int] = []
+    for node, row in enumerate(rows):
+        sides = cells["leftChild"][row], cells["rightChild"][row]
+        if sides[0] == -1:
+            continue
+        if not all(node < side < count for side in sides):
+            raise saved.damaged("a node of a tree comes after its child")
+        children += sides
+        feature = cells["featureIndex"][row]
+        if type(limit) is not int or not 0 <= feature < limit:
+            raise saved.damaged(f"a tree asks for the feature {feature}, of {limit}")
+        features[node] = feature
+        splits[node], swapped = _split(
+            saved, cells["leftCategoriesOrThreshold"][row], cells["numCategories"][row]
+        )
+        left[node], right[node] = reversed(sides) if swapped else sides
+    if len(children) != count - 1 or len(set(children)) != count - 1:
+        raise saved.damaged("the nodes of a tree are not a tree")
+    leaves = [-1] * count
+    predictions: list[float] = []
+    stats: list[list[float]] = []
+    open_nodes = [0]
+    while open_nodes:
+        node = open_nodes.pop()
+        row = rows[node]
+        if features[node] >= 0:
+            # Leaves are counted from left to right as they were saved, not as they may be swapped here.
+            open_nodes += (cells["rightChild"][row], cells["leftChild"][row])
+            continue
+        leaves[node] = len(predictions)
+        predictions.append(cells["prediction"][row])
+        stats.append(cells["impurityStats"][row])
+    return Tree(features, splits, left, right, leaves, predictions, stats)
+
+
+def _split(saved: SavedStage, values: list[float], categories: int) -> tuple[Any, bool]:
+    """A threshold or a set of categories; and whether the set is that of the right side."""
+    if categories == -1:
+        if len(values) != 1:
+            raise saved.damaged(f"a split has {len(values)} thresholds")
+        if values[0] != values[0]:
+            raise saved.damaged("the threshold of a split is NaN")
+        return values[0], False
+    if not 0 <= categories <= MAX_CATEGORIES:
+        raise saved.refuse(f"a split has {categories} categories")
+    if not all(0.0 <= value < categories and value.is_integer() for value in values):
+        raise saved.damaged("a split has a category that its feature has not")
+    chosen = frozenset(values)
+    if len(values) <= categories // 2:
+        return chosen, False
+    return frozenset(map(float, range(categories))) - chosen, True
+
+
+class _Absent:
+    """Stands for a value that the vector is too short for: only asking for it is an error, as in Spark."""
+
+    def __init__(self, size: int, feature: int) -> None:
+        self._reason = (
+            f"the vector has {size} values, but the model asks for number {feature}, counted from 0"
+        )
+
+    def __le__(self, other: object) -> bool:
+        raise Invalid(self._reason)
+
+    def __hash__(self) -> int:
+        raise Invalid(self._reason)
+
+    __eq__ = object.__eq__
+
+
+def _check_kinds(saved: SavedStage, trees: Sequence[Tree]) -> None:
+    """Every feature is split by thresholds or by categories, and never by both, as Spark's own trees are."""
+    kinds: dict[int, type] = {}
+    for tree in trees:
+        for feature, split in zip(tree.features, tree.splits, strict=True):
+            if feature >= 0 and kinds.setdefault(feature, split.__class__) is not split.__class__:
+                raise saved.refuse(f"it splits feature {feature} by thresholds and by categories")
+
+
+def used_features(trees: Sequence[Tree]) -> list[int]:
+    """The features that some node asks for, ascending."""
+    return sorted({feature for tree in trees for feature in tree.features if feature >= 0})
+
+
+def expander(used: list[int]) -> Callable[[Any], Sequence[Any]]:
+    """The row function ``vector -> the values of the used features``, dense or sparse."""
+    if not used:
+        # A tree that is one leaf looks at nothing; Spark's answers even where the vector is null.
+        return lambda vector: ()
+    place = {feature: at for at, feature in enumerate(used)}
+    find = place.get
+    count = len(used)
+    last = used[-1]
+    same = last + 1 == count
+    pick: Callable[[Any], Any] = itemgetter(*used) if count > 1 else lambda vector: (vector[last],)
+
+    def short(vector: list[float]) -> list[Any]:
+        size = len(vector)
+        return [vector[at] if at < size else _Absent(size, at) for at in used]
+
+    def expand(vector: Any) -> Sequence[Any]:
+        if vector.__class__ is list:
+            if len(vector) <= last:
+                return short(vector)
+            return vector if same else pick(vector)
+        values: list[Any] = [0.0] * count
+        size = vector.size
+        if size <= last:
+            values = [0.0 if at < size else _Absent(size, at) for at in used]
+        for index, value in zip(vector.indices, vector.values):  # noqa: B905 - hot
+            at = find(index)
+            if at is not None:
+                values[at] = value
+        return values
+
+    return expand
+
+
+def descent(trees: Sequence[Tree], used: list[int]) -> Callable[[Sequence[Any]], list[int]]:
+    """The row function ``values of the used features -> the number of the leaf in each tree``."""
+    place = {feature: at for at, feature in enumerate(used)}
+    roots = [_nested(tree, place) for tree in trees]
+    if any(split.__class__ is frozenset for tree in trees for split in tree.splits):
+
+        def mixed(values: Sequence[Any]) -> list[int]:
+            found = []
+            for node in roots:
+                while node.__class__ is tuple:
+                    feature, split, left, right = node
+                    if split.__class__ is float:
+                        node = left if values[feature] <= split else right
+                    else:
+                        node = left if values[feature] in split else right
+                found.append(node)
+            return found
+
+        return mixed
+
+    def continuous(values: Sequence[Any]) -> list[int]:
+        found = []
+        for node in roots:
+            while node.__class__ is tuple:
+                feature, threshold, left, right = node
+                node = left if values[feature] <= threshold else right
+            found.append(node)
+        return found
+
+    return continuous
+
+
+def _nested(tree: Tree, place: dict[int, int]) -> Any:
+    """A tree as tuples in tuples: (feature, split, left, right), or the number of a leaf."""
+    made: list[Any] = list(tree.leaves)
+    for node in range(len(made) - 1, -1, -1):
+        feature = tree.features[node]
+        if feature >= 0:
+            made[node] = (place[feature], tree.splits[node], made[tree.left[node]], made[tree.right[node]])
+    return made[0]
+
+
+def variance(stats: Sequence[float]) -> float:
+    """``Variance.calculate`` of (count, sum, sum of squares)."""
+    count, total, squares = stats[:3]
+    if count == 0:
+        return 0.0
+    return (squares - total * total / count) / count
