@@ -19,7 +19,7 @@ _KINDS = {
     ".": "P",  # inside words and numbers, before numbers
     **dict.fromkeys("\"'", "Q"),  # inside words and numbers
     **dict.fromkeys(",\u066b", "C"),  # inside numbers
-    **dict.fromkeys("\u2027", "W"),  # inside words
+    **dict.fromkeys("\u00ad\u2027", "W"),  # inside words
     "#": "N",  # before numbers
     **dict.fromkeys("%&\u00a2\u066a\u2030\u2031", "T"),  # after numbers
     **dict.fromkeys("\n\f\u2028\u2029", "S"),  # ends a line

@@ -1,0 +1,174 @@
+"""The proof that a model scores natively as in Spark: generated rows through both, nothing may differ.
+
+``WMLCLIENT_PARITY_ROWS`` and ``WMLCLIENT_PARITY_SEED`` set how many rows, and which.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import os
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from wmlclient import scoring
+from wmlclient.scoring import RowDropped, Scorer, Table, parity
+from wmlclient.scoring.types import simple_type
+
+ROWS = int(os.environ.get("WMLCLIENT_PARITY_ROWS", "2000"))
+SEED = int(os.environ.get("WMLCLIENT_PARITY_SEED", "20261121"))
+NUMBER = "row_number"
+SINGLE = 200  # rows that are also scored one by one
+REFUSED = 4  # rows that the scorer refuses, which Spark is asked to score, too
+
+
+@frozen
+class Proof:
+    """What was compared: rows that both scored, rows that both refused, rows that both dropped."""
+
+    scorer: Scorer
+    rows: int
+    refused: int
+    dropped: int
+    comparison: parity.Comparison
+
+
+def prove(
+    spark: Any,
+    model: Any,
+    schema: str | Any,
+    folder: Path,
+    *,
+    values: Sequence[Sequence[Any]] | None = None,
+    rows: int = ROWS,
+    seed: int = SEED,
+    nulls: bool = False,
+    invalid: bool = False,
+    hints: Mapping[str, Sequence[Any]] | None = None,
+    least: float = 0.5,
+) -> Proof:
+    """Scores rows with Spark and natively, and fails where they differ.
+
+    Args:
+        spark: The session.
+        model: A fitted model, a transformer, or a PipelineModel.
+        schema: The input: a StructType, or DDL.
+        folder: Where the model may be saved.
+        values: Rows to score before the generated ones, with values as JSON has them.
+        rows: How many rows to generate.
+        seed: Which.
+        nulls: Whether nullable columns get nulls.
+        invalid: Whether floats are NaN or infinite at times.
+        hints: Instead of the model's own hints.
+        least: The part of the rows that has to be scored; a test that compares nothing is none.
+    """
+    struct, scorer = saved_and_loaded(spark, model, schema, folder)
+    used = {"type": "struct", "fields": [f for f in scorer.schema["fields"] if f["name"] != NUMBER]}
+    fields, made = parity.generate_rows(
+        used, rows, seed, nulls=nulls, invalid=invalid, hints=scorer.hints if hints is None else hints
+    )
+    table = [list(row) for row in values or ()] + made
+    print(f"seed {seed}, {len(table)} rows")
+    fields = [*fields, NUMBER]
+    table = [[*row, number] for number, row in enumerate(table)]
+
+    native = scorer.run(fields, table)
+    refused = [n for n, problem in native.problems.items() if not isinstance(problem, RowDropped)]
+    dropped = [n for n, problem in native.problems.items() if isinstance(problem, RowDropped)]
+    scored = [n for n in range(len(table)) if n not in native.problems]
+    assert len(scored) >= least * len(table), (
+        f"only {len(scored)} rows are scored: {list(native.problems.values())[:3]}"
+    )
+
+    theirs = transformed(spark, model, struct, [table[n] for n in sorted(scored + dropped)])
+    place = theirs.fields.index(NUMBER)
+    numbers = [row[place] for row in theirs.values]
+    assert numbers == scored, f"Spark kept other rows: {sorted(set(numbers) ^ set(scored))[:5]}"
+    comparison = parity.compare(
+        Table(native.fields, [native.values[n] for n in scored], native.dtypes), theirs
+    )
+    assert comparison.mismatches == 0, f"{comparison.mismatches} differ: {comparison.examples}"
+    assert comparison.rows == len(scored)
+
+    step = max(1, len(table) // SINGLE)
+    for n in range(0, len(table), step):
+        alone = scorer.run(fields, [table[n]])
+        assert alone.values[0] == native.values[n], f"row {n} alone differs from the row in the table"
+        assert bool(alone.problems) == (n in native.problems)
+    for n in refused[:REFUSED]:
+        assert spark_refuses(spark, model, struct, table[n]), (
+            f"Spark scores a row that is refused: {native.problems[n]}"
+        )
+    return Proof(scorer, len(scored), len(refused), len(dropped), comparison)
+
+
+def saved_and_loaded(spark: Any, model: Any, schema: str | Any, folder: Path) -> tuple[Any, Scorer]:
+    """The model, saved by Spark and loaded without it, and its input with a column that numbers the rows."""
+    from pyspark.ml import PipelineModel
+    from pyspark.sql.types import LongType, StructField, StructType
+
+    struct = StructType.fromDDL(schema) if isinstance(schema, str) else schema
+    struct = StructType([*struct.fields, StructField(NUMBER, LongType(), False)])
+    pipeline = model if isinstance(model, PipelineModel) else PipelineModel([model])
+    path = folder / "model"
+    pipeline.write().overwrite().save(str(path))
+    return struct, scoring.load(path, struct.jsonValue())
+
+
+def transformed(spark: Any, model: Any, struct: Any, table: Sequence[Sequence[Any]]) -> Table:
+    """Spark's own answer, with values as online answers show them."""
+    kinds = [simple_type(field.jsonValue()["type"]) for field in struct.fields]
+    data = [tuple(to_spark(value, kind) for value, kind in zip(row, kinds, strict=True)) for row in table]
+    frame = model.transform(spark.createDataFrame(data, struct, verifySchema=False))
+    return Table(frame.columns, [[to_json(v) for v in row] for row in frame.collect()], dict(frame.dtypes))
+
+
+def spark_refuses(spark: Any, model: Any, struct: Any, row: Sequence[Any]) -> bool:
+    """Whether Spark fails on a row."""
+    try:
+        transformed(spark, model, struct, [row])
+    except Exception as error:  # py4j's, pyspark's: any failure of the job is a refusal
+        return "Py4J" in type(error).__name__ or type(error).__module__.startswith("pyspark")
+    return False
+
+
+def to_spark(value: Any, kind: str) -> Any:
+    """A JSON value as PySpark takes it."""
+    from pyspark.ml.linalg import Vectors
+
+    if value is None:
+        return None
+    if kind in ("double", "float"):
+        return float(value)
+    if kind == "vector":
+        if len(value) == 3 and isinstance(value[1], list):
+            return Vectors.sparse(value[0], value[1], [float(v) for v in value[2]])
+        return Vectors.dense([float(v) for v in value])
+    if kind.startswith("array<"):
+        return [to_spark(item, kind[6:-1]) for item in value]
+    if kind.startswith("decimal"):
+        return Decimal(value)
+    if kind == "date":
+        return datetime.date.fromisoformat(value)
+    if kind.startswith("timestamp"):
+        return datetime.datetime.fromisoformat(value.removesuffix("Z"))
+    return value
+
+
+def to_json(value: Any) -> Any:
+    """A value of PySpark as online answers show it."""
+    from pyspark.ml.linalg import DenseVector, SparseVector
+
+    if isinstance(value, DenseVector):
+        return [to_json(float(v)) for v in value.values]
+    if isinstance(value, SparseVector):
+        return [value.size, [int(i) for i in value.indices], [to_json(float(v)) for v in value.values]]
+    if isinstance(value, (list, tuple)):
+        return [to_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
