@@ -274,11 +274,13 @@ def api_error(
     code = str(errors[0]["code"]) if errors and errors[0].get("code") else None
     if not said:
         said = f"no reason given ({text.strip()[:200]})" if text.strip() else "no reason given"
-    message = f"{method} {where}: {status}{f' {code}' if code else ''}: {said}"
     if status in _NEXT_STEP:
-        message = f"{message.rstrip('.')}. {_NEXT_STEP[status]}"
+        said = f"{said.rstrip('.')}. {_NEXT_STEP[status]}"
+    # The reason first: addresses are long.
+    about = [f"{status} {code}" if code else str(status), f"{method} {where}"]
     if request_id:
-        message += f" (request {request_id})"
+        about.append(f"request {request_id}")
+    message = f"{said} [{', '.join(about)}]"
     attributes: dict[str, Any] = {
         "status": status,
         "code": code,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import warnings
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -12,9 +13,11 @@ from attrs import field, frozen
 
 from wmlclient.connections import KafkaConnection
 from wmlclient.errors import BrokerError, ConfigError, WaitTimeoutError
+from wmlclient.knock import KnockFailed, knock
 from wmlclient.records import Headers, KafkaRecord, Key, outgoing, several
 
 CONNECT_TIMEOUT = 15.0
+_UNKNOWN_TOPIC = 3  # by the Kafka protocol
 
 
 @frozen
@@ -80,7 +83,9 @@ class KafkaTopic:
     def exists(self) -> bool:
         """True if the brokers know it."""
         with _translated(self.connection, self.name), _admin(self.connection) as admin:
-            return self.name in admin.list_topics()
+            # Asked like this, Kafka never makes the topic.
+            (found,) = admin.describe_topics([self.name])
+            return int(found["error_code"]) != _UNKNOWN_TOPIC
 
     def send(
         self,
@@ -112,12 +117,12 @@ class KafkaTopic:
         """
         ready = [outgoing(record, number, key) for number, record in enumerate(several(records))]
         pairs = [(name, v if isinstance(v, bytes) else v.encode()) for name, v in (headers or {}).items()]
-        kafka = _kafka()
         self._ensure()
         deadline = time.monotonic() + timeout
         with _translated(self.connection, self.name):
-            producer = kafka.KafkaProducer(
-                **_settings(self.connection),
+            producer = _open(
+                _kafka().KafkaProducer,
+                self.connection,
                 linger_ms=5,
                 max_block_ms=int(min(timeout, CONNECT_TIMEOUT) * 1000),
                 delivery_timeout_ms=int(timeout * 1000) + 1000,
@@ -183,8 +188,12 @@ class KafkaTopic:
         return KafkaTail(self, from_beginning=from_beginning, idle=idle)
 
     def _ensure(self) -> None:
-        if self.connection.create_topics and not self.exists():
-            self.create()
+        """A topic that is not there is made, or is an error; many brokers would make it, misspelt or not."""
+        if self.exists():
+            return
+        if not self.connection.create_topics:
+            raise _no_topic(self.connection, self.name)
+        self.create()
 
 
 class KafkaTail(Iterator[KafkaRecord]):
@@ -196,8 +205,9 @@ class KafkaTail(Iterator[KafkaRecord]):
         self._idle = idle
         self._waiting: list[KafkaRecord] = []
         with _translated(topic.connection, topic.name):
-            self._consumer = kafka.KafkaConsumer(
-                **_settings(topic.connection),
+            self._consumer = _open(
+                kafka.KafkaConsumer,
+                topic.connection,
                 group_id=None,
                 enable_auto_commit=False,
                 isolation_level="read_committed",
@@ -270,19 +280,31 @@ _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345
 
 def _kafka() -> ModuleType:
     try:
-        import kafka
-        import kafka.errors
+        with warnings.catch_warnings():
+            # kafka-python 3.0 reads its schemas in a way that Python 3.11 deprecates.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            import kafka
+            import kafka.errors
     except ImportError:
         raise ConfigError("kafka-python is not installed. Run: pip install 'wmlclient[kafka]'") from None
     module: ModuleType = kafka
     return module
 
 
-def _settings(connection: KafkaConnection) -> dict[str, Any]:
+def _open(kind: Any, connection: KafkaConnection, **options: Any) -> Any:
+    """A client of kafka-python; one that fails to start leaves no thread behind."""
+    knock(
+        connection.brokers,
+        connection.security_protocol,
+        connection.user,
+        connection.password,
+        CONNECT_TIMEOUT,
+    )
     settings: dict[str, Any] = {
         "bootstrap_servers": list(connection.brokers),
         "security_protocol": connection.security_protocol,
         "bootstrap_timeout_ms": int(CONNECT_TIMEOUT * 1000),
+        **options,
     }
     if connection.security_protocol.startswith("SASL"):
         settings |= {
@@ -290,12 +312,23 @@ def _settings(connection: KafkaConnection) -> dict[str, Any]:
             "sasl_plain_username": connection.user,
             "sasl_plain_password": connection.password,
         }
-    return settings
+    inner: list[Any] = []
+
+    def remember(**configs: Any) -> Any:
+        inner.append(kind.DEFAULT_CONFIG["kafka_client"](**configs))
+        return inner[-1]
+
+    try:
+        return kind(**settings, kafka_client=remember)
+    except BaseException:
+        for client in inner:
+            client.close()
+        raise
 
 
 @contextlib.contextmanager
 def _admin(connection: KafkaConnection) -> Iterator[Any]:
-    admin = _kafka().KafkaAdminClient(**_settings(connection))
+    admin = _open(_kafka().KafkaAdminClient, connection)
     try:
         yield admin
     finally:
@@ -308,14 +341,25 @@ def _translated(connection: KafkaConnection, topic: str) -> Iterator[None]:
     errors = _kafka().errors
     try:
         yield
+    except KnockFailed as error:
+        raise BrokerError(
+            error.message, code=error.code, retriable=error.code == "broker_unavailable"
+        ) from None
+    except errors.UnknownTopicOrPartitionError:
+        raise _no_topic(connection, topic) from None
+    except errors.TopicAlreadyExistsError:
+        raise BrokerError(f"Topic {topic!r} is there already.", code="topic_exists") from None
     except errors.KafkaError as error:
-        where = ", ".join(connection.brokers)
-        if isinstance(error, errors.UnknownTopicOrPartitionError):
-            said = f"Kafka at {where} has no topic {topic!r}. Make it with .create()."
-        elif isinstance(error, errors.SaslAuthenticationFailedError):
-            said = f"Kafka at {where} refuses user {connection.user!r}. Check user and password."
-        elif isinstance(error, errors.KafkaConnectionError | errors.KafkaTimeoutError):
-            said = f"Kafka at {where} does not answer. Check brokers and security_protocol."
-        else:
-            said = f"Kafka at {where}, topic {topic!r}: {type(error).__name__}: {error}"
-        raise BrokerError(said, retriable=bool(getattr(error, "retriable", False))) from None
+        kind = type(error).__name__
+        raise BrokerError(
+            f"Kafka at {', '.join(connection.brokers)}, topic {topic!r}: {str(error) or kind}",
+            code=kind,
+            retriable=bool(getattr(error, "retriable", False)),
+        ) from None
+
+
+def _no_topic(connection: KafkaConnection, topic: str) -> BrokerError:
+    where = ", ".join(connection.brokers)
+    return BrokerError(
+        f"Kafka at {where} has no topic {topic!r}. Make it with .create().", code="topic_not_found"
+    )
