@@ -17,12 +17,19 @@ from .settings import DEFAULT_PORT, Settings
 
 @click.command()
 @click.option(
-    "--home", type=click.Path(path_type=Path), required=True, help="Folder that keeps everything; made if missing."
+    "--home",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder that keeps everything; made if missing.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True, help="0: any free.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True, help="0: any free."
+)
 @click.option("--username", envvar="WMLCLIENT_USERNAME", help="User.  [default: generated once]")
-@click.option("--instance-id", envvar="WMLCLIENT_INSTANCE_ID", help="Service instance.  [default: generated once]")
+@click.option(
+    "--instance-id", envvar="WMLCLIENT_INSTANCE_ID", help="Service instance.  [default: generated once]"
+)
 @click.option("--kafka", is_flag=True, help="Start the embedded Kafka broker, too.")
 @click.option(
     "--kafka-security",
@@ -31,8 +38,12 @@ from .settings import DEFAULT_PORT, Settings
     show_default=True,
     help="How clients of the embedded broker log in.",
 )
-@click.option("--spark-master", default="local[2]", show_default=True, help="Spark where a request names none.")
-@click.option("--token-lifetime", type=click.FloatRange(min=1), default=3600.0, show_default=True, help="Seconds.")
+@click.option(
+    "--spark-master", default="local[2]", show_default=True, help="Spark where a request names none."
+)
+@click.option(
+    "--token-lifetime", type=click.FloatRange(min=1), default=3600.0, show_default=True, help="Seconds."
+)
 @click.option("--control-stdin", is_flag=True, hidden=True, help="Obey the parent's pipe and end with it.")
 def serve(
     home: Path,

@@ -17,11 +17,12 @@ from starlette.routing import Match, Route
 from wmlclient import contract
 
 from . import problems, scoring_route
-from .engine.errors import EngineError, Invalid
+from .engine.errors import EngineError, Invalid, NoRoom
 from .handlers import Answer, Call, Handler, Services, handlers
 from .incoming import Disconnected, Gate, Headers, Receive, Scope, Send, chunks, parse_json, whole
 from .problems import Problem
 from .routes import Operation, operations
+from .store import StorageFull
 
 logger = logging.getLogger("wmlclient.runner.http")
 
@@ -83,6 +84,8 @@ class App:
             await _send_problem(send, problem, headers)
         except EngineError as error:
             await _send_problem(send, problems.from_engine(error), headers)
+        except StorageFull:
+            await _send_problem(send, problems.from_engine(NoRoom()), headers)
         except Exception as error:
             logger.exception("%s %s failed, trace %s", scope["method"], scope["path"], headers.request_id)
             await _send_problem(send, problems.unexpected(type(error).__name__), headers)
@@ -98,6 +101,7 @@ class App:
         given = _parameters(operation, scope)
         body, upload = None, None
         if operation.upload:
+
             def upload() -> Any:
                 return chunks(receive, headers, limits.content, limits.receive_content)
         elif operation.validator is not None:
@@ -149,7 +153,9 @@ def matched(found: list[Operation], by_id: Mapping[str, Handler]) -> dict[str, H
     ids = {operation.id for operation in found} - DIRECT
     if ids != set(by_id):
         missing, extra = sorted(ids - set(by_id)), sorted(set(by_id) - ids)
-        raise ContractMismatch(f"operations without a handler: {missing}; handlers without an operation: {extra}")
+        raise ContractMismatch(
+            f"operations without a handler: {missing}; handlers without an operation: {extra}"
+        )
     return dict(by_id)
 
 
@@ -161,7 +167,9 @@ def _parameters(operation: Operation, scope: Scope) -> dict[str, Any]:
     if not operation.parameters:
         return {}
     try:
-        query = dict(parse_qsl(scope["query_string"].decode("ascii"), keep_blank_values=True, max_num_fields=100))
+        query = dict(
+            parse_qsl(scope["query_string"].decode("ascii"), keep_blank_values=True, max_num_fields=100)
+        )
     except ValueError:
         raise Invalid("invalid_query_parameter_value", "The query is malformed.") from None
     sent = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}

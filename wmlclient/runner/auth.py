@@ -69,7 +69,9 @@ class Authenticator:
             Problem: 401.
         """
         if not header:
-            raise _unauthorized("missing_authorization_token", "Authorization token has not been provided.", "Basic")
+            raise _unauthorized(
+                "missing_authorization_token", "Authorization token has not been provided.", "Basic"
+            )
         scheme, _, encoded = header.strip().partition(" ")
         try:
             if scheme.lower() != "basic":
@@ -77,7 +79,9 @@ class Authenticator:
             user, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
         except (ValueError, binascii.Error):
             raise _unauthorized(
-                "invalid_token_format", "Give user and password as `Authorization: Basic ...` to get a token.", "Basic"
+                "invalid_token_format",
+                "Give user and password as `Authorization: Basic ...` to get a token.",
+                "Basic",
             ) from None
         # Both are compared, always, so that the time says nothing.
         right = hmac.compare_digest(user, self._username) & hmac.compare_digest(password, self._password)
@@ -107,7 +111,9 @@ class Authenticator:
         if expires is None:
             expires = self._verify(header)
         if expires <= self._clock():
-            raise _unauthorized("expired_authorization_token", "The authorization token has expired; get a new one.")
+            raise _unauthorized(
+                "expired_authorization_token", "The authorization token has expired; get a new one."
+            )
 
     def refresh(self, token: str) -> str:
         """A new token for an old one, which may have expired, though not long ago.
@@ -153,12 +159,19 @@ class Authenticator:
                 self._key,
                 algorithms=["HS256"],
                 # What time it is, and so what has expired, is asked of our own clock.
-                options={"verify_exp": False, "verify_iat": False, "verify_nbf": False, "require": ["exp", "sub"]},
+                options={
+                    "verify_exp": False,
+                    "verify_iat": False,
+                    "verify_nbf": False,
+                    "require": ["exp", "sub"],
+                },
             )
             if isinstance(claims["exp"], bool) or not isinstance(claims["exp"], (int, float)):
                 raise jwt.InvalidTokenError
         except (jwt.InvalidTokenError, ValueError, RecursionError):
-            raise _unauthorized("invalid_authorization_token", "The authorization token is not valid.") from None
+            raise _unauthorized(
+                "invalid_authorization_token", "The authorization token is not valid."
+            ) from None
         if claims.get("instanceId") != self.instance_id:
             raise _other_instance()
         return claims

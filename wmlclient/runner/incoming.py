@@ -115,7 +115,9 @@ async def chunks(receive: Receive, headers: Headers, cap: int, seconds: float) -
         Disconnected: The client has gone.
     """
     if headers.encoding not in (None, b"identity"):
-        raise Problem(415, "unsupported_content_encoding", "Send the body as it is, without Content-Encoding.")
+        raise Problem(
+            415, "unsupported_content_encoding", "Send the body as it is, without Content-Encoding."
+        )
     if headers.length is not None and headers.length > cap:
         raise _too_large(cap)
     size, more = 0, True
@@ -125,7 +127,9 @@ async def chunks(receive: Receive, headers: Headers, cap: int, seconds: float) -
         with anyio.move_on_after(until - asyncio.get_running_loop().time()) as scope:
             message = await receive()
         if scope.cancelled_caught:
-            raise Problem(408, "operation_timeout", f"The body did not arrive within {seconds:.0f} s.", _CLOSE)
+            raise Problem(
+                408, "operation_timeout", f"The body did not arrive within {seconds:.0f} s.", _CLOSE
+            )
         if message["type"] == "http.disconnect":
             raise Disconnected
         part = message.get("body", b"")

@@ -69,4 +69,6 @@ def body(trace: str, code: str, message: str, target: dict[str, str] | None = No
 
 def unexpected(name: str) -> Problem:
     """The answer to a bug of ours; the log has the rest under the same request id."""
-    return Problem(500, "internal_error", f"Internal server error ({name}); the service's log has it under this trace.")
+    return Problem(
+        500, "internal_error", f"Internal server error ({name}); the service's log has it under this trace."
+    )

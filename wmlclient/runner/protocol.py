@@ -17,7 +17,7 @@ class Protocol(HttpToolsProtocol):
     _slow: asyncio.TimerHandle | None = None
     _header_bytes = 0
 
-    def connection_made(self, transport: Any) -> None:  # type: ignore[override]
+    def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._watch()
 

@@ -10,7 +10,7 @@ import jsonschema
 from attrs import field, frozen
 from jsonschema.exceptions import best_match
 
-from .engine.errors import Invalid
+from .engine.errors import Invalid, missing
 
 _METHODS = ("get", "put", "post", "patch", "delete")
 
@@ -50,10 +50,17 @@ class Parameter:
             value = {"true": True, "false": False, "1": True, "0": False}.get(text.lower())
         elif re.fullmatch(r"-?[0-9]{1,18}", text):
             value = int(text)
-            if self.minimum is not None and value < self.minimum or self.maximum is not None and value > self.maximum:
+            if (
+                self.minimum is not None
+                and value < self.minimum
+                or self.maximum is not None
+                and value > self.maximum
+            ):
                 value = None
         if value is None:
-            raise Invalid("invalid_query_parameter_value", self._wish(text), {"type": "parameter", "name": self.name})
+            raise Invalid(
+                "invalid_query_parameter_value", self._wish(text), {"type": "parameter", "name": self.name}
+            )
         return value
 
     def _wish(self, text: str) -> str:
@@ -117,7 +124,9 @@ def _operation(
     parameters: list[Parameter] = []
     upload, validator = False, None
     for reference in raw.get("parameters", ()):
-        given = document["parameters"][reference["$ref"].rpartition("/")[2]] if "$ref" in reference else reference
+        given = (
+            document["parameters"][reference["$ref"].rpartition("/")[2]] if "$ref" in reference else reference
+        )
         if given["in"] == "body":
             schema = given["schema"]
             upload = schema.get("format") == "binary"
@@ -127,8 +136,12 @@ def _operation(
         elif given["in"] in ("query", "header"):
             parameters.append(
                 Parameter(
-                    given["name"], given["in"], given["type"],
-                    given.get("minimum"), given.get("maximum"), given.get("default"),
+                    given["name"],
+                    given["in"],
+                    given["type"],
+                    given.get("minimum"),
+                    given.get("maximum"),
+                    given.get("default"),
                 )  # fmt: skip
             )
     security = raw.get("security", document.get("security", []))
@@ -161,11 +174,7 @@ def _invalid_body(error: jsonschema.ValidationError) -> Invalid:
     else:
         name = place or "body"
         problem = f" ({_why(error)})"
-    return Invalid(
-        "invalid_request_payload",
-        f"The given payload is missing required fields: {name} or the values of the fields are corrupted.{problem}",
-        {"type": "field", "name": name},
-    )
+    return missing(name, problem)
 
 
 def _why(error: jsonschema.ValidationError) -> str:

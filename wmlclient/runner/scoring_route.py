@@ -91,7 +91,9 @@ def _table(body: bytes) -> Table:
     try:
         table = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        reason = f"not JSON, line {error.lineno}, column {error.colno}" if body.strip() else "the body is empty"
+        reason = (
+            f"not JSON, line {error.lineno}, column {error.colno}" if body.strip() else "the body is empty"
+        )
         raise Invalid("invalid_payload", f"Input Json parsing failed with error: {reason}") from None
     if not isinstance(table, dict):
         raise _wrong_form("an object with `fields` and `values` is expected")

@@ -174,7 +174,8 @@ def _bind(host: str, port: int) -> socket.socket:
         listener.close()
         reason = error.strerror or str(error)
         raise StartFailed(
-            "port_in_use", f"Cannot listen on {host}:{port}: {reason}. Choose another --port; --port 0 takes a free one."
+            "port_in_use",
+            f"Cannot listen on {host}:{port}: {reason}. Choose another --port; --port 0 takes a free one.",
         ) from None
     return listener
 
@@ -212,9 +213,13 @@ def _app(
     from .home import identity
 
     if settings.instance_id is not None and not INSTANCE_ID.fullmatch(settings.instance_id):
-        raise StartFailed("invalid_instance_id", "An instance id is made of letters, digits and '-', 64 at most.")
+        raise StartFailed(
+            "invalid_instance_id", "An instance id is made of letters, digits and '-', 64 at most."
+        )
     if settings.username is not None and ":" in settings.username:
-        raise StartFailed("invalid_username", "A user name holds no ':', since Basic credentials end it there.")
+        raise StartFailed(
+            "invalid_username", "A user name holds no ':', since Basic credentials end it there."
+        )
     username, password, instance_id = identity(
         engine.store, settings.username, settings.password, settings.instance_id
     )
@@ -222,7 +227,7 @@ def _app(
         signing_key(home.path / "secret.key"), username, password, instance_id, settings.token_lifetime
     )
     host, port = listener.getsockname()[:2]
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - looked for, not bound
     credentials = {
         "url": f"http://{shown}:{port}",
         "username": username,

@@ -135,6 +135,8 @@ class CertificateService:
             origin, fields, values = "sample", version.sample["fields"], version.sample["values"]
         else:
             origin = "generated"
-            fields, values = parity.generate_rows(schema, _ROWS, _SEED)
-        spark = SparkTable(self._spark.get(None), folder, schema, self._timeout, native.label_filler(folder, training, label))
+            fields, values = parity.generate_rows(schema, _ROWS, _SEED, hints=scorer.hints)
+        spark = SparkTable(
+            self._spark.get(None), folder, schema, self._timeout, native.label_filler(folder, training, label)
+        )
         return compare(scorer, spark, fields, values) | {"origin": origin}

@@ -10,14 +10,16 @@ from attrs import frozen
 
 from wmlclient.wire import SPARK_SERVICE_HEADER, decode_spark_service
 
-from .errors import Invalid, field_error
+from .errors import Invalid, field_error, missing
 from .ports import KafkaEndpoint, SecurityProtocol
 
 MASK = "********"
 
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,253}):([0-9]{1,5})")
-_MASTER = re.compile(r"local(\[(\*|[1-9][0-9]{0,3})(,[1-9][0-9]{0,3})?\])?|yarn|(spark|k8s)://[A-Za-z0-9._:,/\[\]-]+")
+_MASTER = re.compile(
+    r"local(\[(\*|[1-9][0-9]{0,3})(,[1-9][0-9]{0,3})?\])?|yarn|(spark|k8s)://[A-Za-z0-9._:,/\[\]-]+"
+)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 # What may be shown; every other text of a connection is masked, so that a member nobody thought of leaks nothing.
@@ -55,11 +57,13 @@ def stream_endpoints(body: Mapping[str, Any]) -> StreamEndpoints:
     same_cluster = bool(set(source.brokers) & set(target.brokers))
     if same_cluster and source.topic == target.topic:
         raise field_error(
-            "output.target.topic", f"The stream would read its own output: {source.topic!r} is source and target."
+            "output.target.topic",
+            f"The stream would read its own output: {source.topic!r} is source and target.",
         )
     if topic == target.topic or (same_cluster and topic == source.topic):
         raise field_error(
-            "dead_letter.topic", f"Dead letters need a topic of their own: {topic!r} is the source or the target."
+            "dead_letter.topic",
+            f"Dead letters need a topic of their own: {topic!r} is the source or the target.",
         )
     return StreamEndpoints(source, target, dead_letter)
 
@@ -146,19 +150,21 @@ def _masked_member(key: str, value: Any) -> Any:
 def _endpoint(body: Mapping[str, Any], side: str, end: str) -> KafkaEndpoint:
     part = body.get(side)
     if not isinstance(part, Mapping):
-        raise _missing(side)
+        raise missing(side)
     connection, place = part.get("connection"), part.get(end)
     if not isinstance(connection, Mapping):
-        raise _missing(f"{side}.connection")
+        raise missing(f"{side}.connection")
     if not isinstance(place, Mapping):
-        raise _missing(f"{side}.{end}")
+        raise missing(f"{side}.{end}")
     kind = place.get("type", "kafka")
     if kind != "kafka":
-        raise field_error(f"{side}.{end}.type", f"A stream reads and writes Kafka topics, not {str(kind)[:80]!r}.")
+        raise field_error(
+            f"{side}.{end}.type", f"A stream reads and writes Kafka topics, not {str(kind)[:80]!r}."
+        )
     if "topic" not in place:
-        raise _missing(f"{side}.{end}.topic")
+        raise missing(f"{side}.{end}.topic")
     user, password = connection.get("user"), connection.get("password")
-    protocol = connection.get("security_protocol") or ("SASL_SSL" if user else "PLAINTEXT")
+    protocol: Any = connection.get("security_protocol") or ("SASL_SSL" if user else "PLAINTEXT")
     where = f"{side}.connection"
     if protocol not in get_args(SecurityProtocol):
         allowed = ", ".join(get_args(SecurityProtocol))
@@ -179,7 +185,7 @@ def _endpoint(body: Mapping[str, Any], side: str, end: str) -> KafkaEndpoint:
 
 def _brokers(value: Any, where: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
-        raise _missing(where)
+        raise missing(where)
     for broker in value:
         match = _BROKER.fullmatch(broker) if isinstance(broker, str) else None
         if match is None or not 0 < int(match.group(2)) < 65536:
@@ -193,9 +199,3 @@ def _topic(value: Any, where: str) -> str:
             where, f"`{where}` is not a topic's name: letters, digits, '.', '_' and '-', at most 249 of them."
         )
     return value
-
-
-def _missing(name: str) -> Invalid:
-    return field_error(
-        name, f"The given payload is missing required fields: {name} or the values of the fields are corrupted."
-    )

@@ -104,7 +104,9 @@ class Contents:
             return archive.find_root(top)
         except (ArchiveError, FileNotFoundError) as error:
             logger.error("archive %s cannot be read: %s", digest, error)
-            raise Invalid("load_model_failure", "The model's archive is damaged; publish the model again.") from None
+            raise Invalid(
+                "load_model_failure", "The model's archive is damaged; publish the model again."
+            ) from None
         except StorageFull:
             raise NoRoom() from None
 
@@ -131,5 +133,6 @@ def _verify(folder: Path, kind: Kind) -> None:
 
 def _other_content() -> Conflict:
     return Conflict(
-        "content_already_uploaded", "This version has other content already; a version never changes. Publish again."
+        "content_already_uploaded",
+        "This version has other content already; a version never changes. Publish again.",
     )

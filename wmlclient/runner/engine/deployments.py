@@ -77,9 +77,13 @@ class DeploymentService:
         """
         kind = body["type"]
         if kind == "batch":
-            raise NotSupported("not_supported_deployment_type", "The deployment type batch is not supported yet.")
+            raise NotSupported(
+                "not_supported_deployment_type", "The deployment type batch is not supported yet."
+            )
         if kind not in ("online", "stream"):
-            raise Invalid("not_supported_deployment_type", f"The deployment type {kind[:80]} is not supported.")
+            raise Invalid(
+                "not_supported_deployment_type", f"The deployment type {kind[:80]} is not supported."
+            )
         version = self._version(model_id)
         service = None
         if kind == "stream":
@@ -123,7 +127,11 @@ class DeploymentService:
             NotFound: There is none, or not of this model.
         """
         deployment = self._store.deployments.get(id)
-        if deployment is None or deployment.desired == "deleted" or model_id not in (None, deployment.model_id):
+        if (
+            deployment is None
+            or deployment.desired == "deleted"
+            or model_id not in (None, deployment.model_id)
+        ):
             raise NotFound()
         return deployment
 
@@ -194,12 +202,16 @@ class DeploymentService:
                 except NotFound:  # somebody else was faster
                     continue
 
-    def resume(self) -> None:
-        """After a restart: load online deployments, resume streams, finish deletions."""
+    def finish_deletions(self) -> None:
+        """After a restart: take down what was being taken down."""
         for deployment in self._store.deployments.all():
             if deployment.desired == "deleted":
                 self._take_down(deployment, ignore_spark_errors=True)
-            elif deployment.kind == "online":
+
+    def resume(self) -> None:
+        """After a restart: load online deployments, resume streams."""
+        for deployment in self._store.deployments.all():
+            if deployment.kind == "online":
                 self._store.deployments.update(deployment.id, status="DEPLOY_IN_PROGRESS")
                 self._load(deployment)
             elif deployment.desired == "running":
@@ -213,7 +225,7 @@ class DeploymentService:
 
     def _version(self, model_id: str) -> Version:
         version = self._store.models.latest_version(model_id, with_content=True)
-        if version is None:
+        if version is None or self._store.models.get(model_id) is None:
             raise NotFound()
         return version
 
@@ -253,7 +265,10 @@ class DeploymentService:
                 return
             certificate = self._certificates.checked(version)
             if certificate["state"] != "checked":
-                raise Invalid("model_not_checked", f"The model could not be checked against Spark: {certificate['reason']}")
+                raise Invalid(
+                    "model_not_checked",
+                    f"The model could not be checked against Spark: {certificate['reason']}",
+                )
             scorer = self._scorer(model, version, certificate["engine"])
         except (EngineError, PortError) as error:
             self._load_failed(deployment, slot, error.code, error.message)
@@ -262,7 +277,10 @@ class DeploymentService:
                 return
             logger.exception("deployment %s cannot be loaded", deployment.id)
             self._load_failed(
-                deployment, slot, "load_model_failure", f"Unexpected {type(error).__name__}; see the service's log."
+                deployment,
+                slot,
+                "load_model_failure",
+                f"Unexpected {type(error).__name__}; see the service's log.",
             )
         else:
             self._store.deployments.update(

@@ -68,3 +68,11 @@ class NotReady(EngineError):
 def field_error(name: str, message: str, code: str = "invalid_request_payload") -> Invalid:
     """The refusal of one member of the request's body."""
     return Invalid(code, message, {"type": "field", "name": name})
+
+
+def missing(name: str, why: str = "") -> Invalid:
+    """The refusal of a body that lacks a member, or holds a wrong one, in the service's words."""
+    return field_error(
+        name,
+        f"The given payload is missing required fields: {name} or the values of the fields are corrupted.{why}",
+    )

@@ -66,7 +66,8 @@ class ModelService:
         check_framework(body)
         if body.get("content_location"):
             raise NotSupported(
-                "not_supported", "`content_location` is not supported: upload the content instead of naming a place."
+                "not_supported",
+                "`content_location` is not supported: upload the content instead of naming a place.",
             )
         for name in _SCHEMAS:
             if body.get(name):
@@ -74,7 +75,9 @@ class ModelService:
         label = body.get("label_column")
         training = body.get("training_data_schema")
         if label and training and label not in [column["name"] for column in training["fields"]]:
-            raise field_error("label_column", f"`label_column` {label!r} is not a column of `training_data_schema`.")
+            raise field_error(
+                "label_column", f"`label_column` {label!r} is not a column of `training_data_schema`."
+            )
         sample = _sample(body)
         now = self._clock()
         kept = {key: value for key, value in body.items() if key not in _READ_ONLY}
@@ -110,9 +113,13 @@ class ModelService:
     def page(self, limit: int, start: int | None) -> Page[tuple[Model, Version]]:
         """Models with content, oldest first."""
         page = self._store.models.page(limit, start)
-        found = [(model, self._store.models.latest_version(model.id, with_content=True)) for model in page.items]
+        found = [
+            (model, self._store.models.latest_version(model.id, with_content=True)) for model in page.items
+        ]
         # One deleted between the two looks is left out.
-        return Page([(model, version) for model, version in found if version is not None], page.total, page.next)
+        return Page(
+            [(model, version) for model, version in found if version is not None], page.total, page.next
+        )
 
     def versions(self, id: str, limit: int, start: int | None) -> tuple[Model, Page[Version]]:
         """All versions of a model, oldest first.
@@ -173,7 +180,9 @@ def _sample(body: Mapping[str, Any]) -> dict[str, Any] | None:
     fields, values = list(sample["fields"]), sample["values"]
     for index, row in enumerate(values):
         if len(row) != len(fields):
-            raise field_error("sample", f"`sample.values[{index}]` has {len(row)} values for {len(fields)} fields.")
+            raise field_error(
+                "sample", f"`sample.values[{index}]` has {len(row)} values for {len(fields)} fields."
+            )
     if len(set(fields)) != len(fields):
         raise field_error("sample", "`sample.fields` names a column twice.")
     schema = input_schema(body)

@@ -151,6 +151,11 @@ class NativeScorer:
         except RowError as error:
             raise Invalid("invalid_input_data", str(error), {"type": "field", "name": error.column}) from None
 
+    @property
+    def hints(self) -> Any:
+        """Values that mean something to the model, by column."""
+        return self._scorer.hints
+
     def run(self, fields: list[str], values: Rows) -> Any:
         """The scored :class:`wmlclient.scoring.Table`, with the rows that cannot be scored in its ``problems``."""
         return self._scorer.run(fields, values)

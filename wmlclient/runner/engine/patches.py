@@ -23,7 +23,13 @@ def parse(operations: Any) -> list[dict[str, Any]]:
         raise Invalid("deserialization_error", "Incorrect input: (a JSON Patch is an array of operations)")
     try:
         jsonpatch.JsonPatch(operations)
-    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, AttributeError, KeyError):
+    except (
+        jsonpatch.JsonPatchException,
+        jsonpatch.JsonPointerException,
+        TypeError,
+        AttributeError,
+        KeyError,
+    ):
         raise Invalid("deserialization_error", "Incorrect input: (not a JSON Patch)") from None
     return operations
 
@@ -44,7 +50,9 @@ def stream_status(operations: Any) -> Status:
             f"Path `{str(path)[:100]}` is not allowed. Only allowed path for patch stream is `/status`",
         )
     if value not in ("RUNNING", "STOPPED"):
-        raise field_error("value", "The given payload is corrupted: a stream's `/status` is RUNNING or STOPPED.")
+        raise field_error(
+            "value", "The given payload is corrupted: a stream's `/status` is RUNNING or STOPPED."
+        )
     status: Status = value
     return status
 
@@ -75,7 +83,10 @@ def online_changes(operations: Any, current: dict[str, Any]) -> dict[str, Any]:
             "patch_not_supported",
             "Patch operation is not allowed for instance of type `online` but on `/name` and `/description`.",
         )
-    changed: dict[str, Any] = jsonpatch.apply_patch(current, parsed)
+    try:
+        changed: dict[str, Any] = jsonpatch.apply_patch(current, parsed)
+    except jsonpatch.JsonPatchException:
+        raise Invalid("deserialization_error", "Incorrect input: (not a JSON Patch)") from None
     if not isinstance(changed["name"], str) or not changed["name"].strip():
         raise field_error("value", "`/name` is a text that is not empty.")
     if changed["description"] is not None and not isinstance(changed["description"], str):

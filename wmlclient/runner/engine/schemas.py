@@ -55,8 +55,14 @@ def check_struct(schema: Any, where: str) -> None:
     Raises:
         Invalid: ``invalid_request_payload``, naming the place.
     """
-    if not isinstance(schema, dict) or schema.get("type") != "struct" or not isinstance(schema.get("fields"), list):
-        raise field_error(where, f"`{where}` is not a Spark schema: expected {{'type': 'struct', 'fields': [...]}}.")
+    if (
+        not isinstance(schema, dict)
+        or schema.get("type") != "struct"
+        or not isinstance(schema.get("fields"), list)
+    ):
+        raise field_error(
+            where, f"`{where}` is not a Spark schema: expected {{'type': 'struct', 'fields': [...]}}."
+        )
     names = set()
     for index, column in enumerate(schema["fields"]):
         place = f"{where}.fields[{index}]"

@@ -48,7 +48,11 @@ class SparkScorer:
     engine: EngineName = "spark"
 
     def __init__(
-        self, spark: SparkPool, model_dir: Path, schema: dict[str, Any], label: native.LabelFiller | None = None
+        self,
+        spark: SparkPool,
+        model_dir: Path,
+        schema: dict[str, Any],
+        label: native.LabelFiller | None = None,
     ) -> None:
         self._spark = spark
         self._dir = str(model_dir)
@@ -161,5 +165,7 @@ class OnlineScorers:
         """
         slot = self._slots.get(deployment_id)
         if slot is None or (model_id is not None and slot.model_id != model_id):
-            raise NotFound("not_found", "Unknown deployment identification: there is no such online deployment.")
+            raise NotFound(
+                "not_found", "Unknown deployment identification: there is no such online deployment."
+            )
         return slot

@@ -12,6 +12,7 @@ from .clock import Later, later, now_ms
 from .contents import Contents
 from .definitions import DefinitionService
 from .deployments import DeploymentService
+from .errors import EngineError
 from .models import ModelService
 from .ports import SparkPool, TopicAdmin
 from .scorers import OnlineScorers
@@ -68,7 +69,10 @@ class Engine:
         self._predictions_lock = threading.Lock()
 
     def start(self) -> None:
-        """Take up what the last run left: sweep, check, load, resume. Returns at once; the rest is background."""
+        """Take up what the last run left: finish deletions, load, resume, check. What takes time is background."""
+        self.deployments.finish_deletions()
+        for model_id in self.store.models.being_deleted():
+            self._take_down(model_id, ignore_spark_errors=True)
         self.contents.sweep()
         self.deployments.resume()
         self.certificates.resume()
@@ -89,11 +93,20 @@ class Engine:
             NotFound: There is none.
         """
         self.models.get(id)
+        # From here on nobody finds it, so that no new deployment gets between, and a restart finishes the job.
+        self.store.models.set_deleted(id, True)
+        try:
+            self._take_down(id, ignore_spark_errors)
+        except EngineError:
+            self.store.models.set_deleted(id, False)
+            raise
+
+    def _take_down(self, model_id: str, ignore_spark_errors: bool) -> None:
         while True:
-            self.deployments.delete_all(id, ignore_spark_errors)
+            self.deployments.delete_all(model_id, ignore_spark_errors)
             try:
-                return self.models.delete(id)
-            except Referenced:  # a deployment was made between the two
+                return self.models.delete(model_id)
+            except Referenced:  # a deployment whose making had begun before
                 continue
 
     def count_predictions(self, rows: int) -> None:

@@ -163,7 +163,9 @@ class StreamService:
                 retriable = error.retriable or (resumed and error.code in _WORTH_WAITING)
                 self._failed(id, watch, start, error.code, error.message, retriable)
             except (EngineError, ValueError) as error:
-                self._failed(id, watch, start, getattr(error, "code", "deserialization_error"), str(error), False)
+                self._failed(
+                    id, watch, start, getattr(error, "code", "deserialization_error"), str(error), False
+                )
             except Exception as error:
                 logger.exception("stream %s cannot be started", id)
                 message = f"Unexpected {type(error).__name__}; see the service's log."

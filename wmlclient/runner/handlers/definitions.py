@@ -28,7 +28,9 @@ def list_(services: Services, call: Call) -> Answer:
 @operation("TrainingDefinitions_Get")
 def get(services: Services, call: Call) -> Answer:
     """One of them."""
-    return Answer(body=views(services, call).definition(services.engine.definitions.get(call.path["definition_id"])))
+    return Answer(
+        body=views(services, call).definition(services.engine.definitions.get(call.path["definition_id"]))
+    )
 
 
 @operation("TrainingDefinitions_Delete")

@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio.to_thread
 
-from ..engine.errors import field_error
+from ..engine.errors import field_error, missing
 from ..store import Deployment
 from .common import ended, start_of, views
 from .registry import Answer, Call, Services, operation
@@ -79,9 +79,10 @@ def _asset(body: dict[str, Any]) -> str:
     """The model that a request on the flat path names."""
     url = body.get("deployable_asset_url")
     if not url:
-        message = "The given payload is missing required fields: deployable_asset_url or the values of the fields are corrupted."
-        raise field_error("deployable_asset_url", message)
+        raise missing("deployable_asset_url")
     match = _ASSET.fullmatch(url)
     if match is None:
-        raise field_error("deployable_asset_url", "`deployable_asset_url` is not the address of a published model.")
+        raise field_error(
+            "deployable_asset_url", "`deployable_asset_url` is not the address of a published model."
+        )
     return match.group(1)

@@ -11,7 +11,7 @@ _CREATED = "created_at"
 
 @operation("Instances_Get")
 def get(services: Services, call: Call) -> Answer:
-    """The instance and what has been used of it. Counters that are not kept are left out, limits too: there are none."""
+    """The instance and what has been used of it. Counters that are not kept are left out; there are no limits."""
     engine, view = services.engine, views(services, call)
     created = engine.store.setting(_CREATED)
     if created is None:

@@ -129,7 +129,10 @@ class Views:
                 entity["spark_service"] = connections.masked_spark_service(deployment.spark_service)
         if deployment.failure:
             entity["status_message"] = deployment.failure[0]["message"]
-            entity["status_details"] = {"status": deployment.status, "failure": {"errors": deployment.failure}}
+            entity["status_details"] = {
+                "status": deployment.status,
+                "failure": {"errors": deployment.failure},
+            }
         if deployment.engine is not None:
             entity["engine"] = deployment.engine
             entity["engine_reason"] = deployment.engine_reason
@@ -147,7 +150,11 @@ class Views:
 
 
 def page(
-    found: Page[T], url: str, limit: int, show: Callable[[T], dict[str, Any]], query: Mapping[str, Any] | None = None
+    found: Page[T],
+    url: str,
+    limit: int,
+    show: Callable[[T], dict[str, Any]],
+    query: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """A list, in the dialects of 2017 (``count``) and of 2018 (``limit``, ``first``, ``next``) at once.
 

@@ -39,7 +39,7 @@ class PendingArchive:
         self.size = 0
         self._hash = hashlib.sha256()
         with _full_disk():
-            self._file = open(path, "xb", buffering=0, opener=_private)
+            self._file = open(path, "xb", buffering=0, opener=_private)  # noqa: SIM115 - closed by finish or discard
 
     @property
     def digest(self) -> str:

@@ -119,7 +119,9 @@ class _Repository:
         self, table: sa.Table, cls: type[Any], where: list[Any], limit: int, start: int | None
     ) -> Page[Any]:
         with self._store.begin() as connection:
-            total = connection.execute(sa.select(sa.func.count()).select_from(table).where(*where)).scalar_one()
+            total = connection.execute(
+                sa.select(sa.func.count()).select_from(table).where(*where)
+            ).scalar_one()
             query = sa.select(table).where(*where).order_by(table.c.seq).limit(limit + 1)
             if start is not None:
                 query = query.where(table.c.seq >= start)
@@ -170,12 +172,13 @@ class _Models(_Repository):
 
     def get(self, id: str) -> Model | None:
         found: Model | None = self._one(tables.models, Model, id)
-        return found
+        return None if found is None or found.deleted else found
 
     def page(self, limit: int, start: int | None = None) -> Page[Model]:
         """Those with content: half a model is never listed."""
         complete = sa.select(tables.versions.c.model_id).where(tables.versions.c.digest.is_not(None))
-        return self._page(tables.models, Model, [tables.models.c.id.in_(complete)], limit, start)
+        where = [tables.models.c.id.in_(complete), sa.not_(tables.models.c.deleted)]
+        return self._page(tables.models, Model, where, limit, start)
 
     def version(self, id: str) -> Version | None:
         found: Version | None = self._one(tables.versions, Version, id)
@@ -225,6 +228,16 @@ class _Models(_Repository):
                 sa.select(tables.versions).where(tables.versions.c.digest.is_not(None))
             ).all()
         return [_record(row, Version) for row in rows]
+
+    def set_deleted(self, id: str, deleted: bool) -> bool:
+        """Say that a model is being taken down, or that it is not after all."""
+        return self._update(tables.models, id, {"deleted": deleted})
+
+    def being_deleted(self) -> list[str]:
+        """Ids of the models that were being taken down when the last run ended."""
+        with self._store.begin() as connection:
+            query = sa.select(tables.models.c.id).where(tables.models.c.deleted)
+            return list(connection.execute(query).scalars())
 
     def delete(self, id: str) -> bool:
         """Delete a model and its versions; its deployments must be gone."""
@@ -280,4 +293,4 @@ class _Deployments(_Repository):
             .group_by(table.c.model_id)
         )
         with self._store.begin() as connection:
-            return {model_id: count for model_id, count in connection.execute(query).all()}
+            return {str(row[0]): int(row[1]) for row in connection.execute(query)}

@@ -41,12 +41,14 @@ class Model:
         body: The request that made it, without its sample.
         created_at: When it was created.
         modified_at: When it last changed.
+        deleted: It is being taken down: no longer found, though its rows are there yet.
     """
 
     id: str
     body: dict[str, Any]
     created_at: int
     modified_at: int
+    deleted: bool = False
 
 
 @frozen

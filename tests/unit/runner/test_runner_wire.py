@@ -7,7 +7,10 @@ import pytest
 
 from wmlclient import wire
 
-SERVICE = {"credentials": {"tenant_id": "t", "cluster_master_url": "local[2]", "tenant_secret": "s3cr3t"}, "version": "2.0"}
+SERVICE = {
+    "credentials": {"tenant_id": "t", "cluster_master_url": "local[2]", "tenant_secret": "s3cr3t"},
+    "version": "2.0",
+}
 
 
 def test_spark_service_round_trip() -> None:
@@ -45,7 +48,14 @@ def test_malformed_spark_service_has_a_reason_and_no_secret(header: str, reason:
 
 def test_non_finite_numbers_become_words_and_the_rest_stays() -> None:
     row = [1.0, None, "NaN-ish", [0.5, math.inf], {"a": -math.inf}, True]
-    assert wire.words_for_non_finite(row) == [1.0, None, "NaN-ish", [0.5, "Infinity"], {"a": "-Infinity"}, True]
+    assert wire.words_for_non_finite(row) == [
+        1.0,
+        None,
+        "NaN-ish",
+        [0.5, "Infinity"],
+        {"a": "-Infinity"},
+        True,
+    ]
     finite = [[1.0, 2.0], ["x"]]
     assert wire.words_for_non_finite(finite) is finite
     assert wire.words_for_non_finite((math.nan,)) == ["NaN"]

@@ -1,0 +1,206 @@
+"""Ends of the engine's ports without Spark and Kafka: they do as they are told and remember what was asked."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from wmlclient import scoring
+from wmlclient.runner.engine.ports import (
+    KafkaEndpoint,
+    PortError,
+    SparkUnavailable,
+    StreamEvent,
+    StreamSpec,
+    TransformFailed,
+    TransformResult,
+)
+
+
+class FakeSpark:
+    """A Spark that gives the native scorer's numbers, and whatever trouble a test asks for.
+
+    Attributes:
+        down: Raised by everything while it is set.
+        refuse: Message of the failure of every transform, or None.
+        skew: Added to every prediction.
+        hold: Transforms wait for it.
+        calls: Number of transforms so far.
+        streams: Specs of the running streams, by id.
+        starts: Ids of all starts so far.
+        masters: What was asked for, in order.
+        start_error: Raised by ``start_stream`` while it is set.
+        stop_error: Raised by ``stop_stream`` while it is set.
+        closed: Whether it was closed.
+    """
+
+    def __init__(self) -> None:
+        self.down: SparkUnavailable | None = None
+        self.refuse: str | None = None
+        self.skew = 0.0
+        self.hold = threading.Event()
+        self.hold.set()
+        self.calls = 0
+        self.streams: dict[str, StreamSpec] = {}
+        self.starts: list[str] = []
+        self.masters: list[str | None] = []
+        self.start_error: PortError | None = None
+        self.stop_error: PortError | None = None
+        self.closed = False
+        self.asked: list[tuple[list[str], list[list[Any]]]] = []
+        self._listeners: dict[str, Callable[[StreamEvent], None]] = {}
+
+    # -- SparkPool
+
+    def get(self, master: str | None) -> FakeSpark:
+        self.masters.append(master)
+        return self
+
+    def close(self) -> None:
+        self.closed = True
+        self.hold.set()
+
+    # -- SparkRunner
+
+    def version(self) -> str:
+        if self.down is not None:
+            raise self.down
+        return "4.2.0"
+
+    def transform(
+        self, model_dir: str, schema: dict[str, Any], fields: list[str], values: list[list[Any]]
+    ) -> Future[TransformResult]:
+        if self.down is not None:
+            raise self.down
+        self.calls += 1
+        self.asked.append((fields, values))
+        answer: Future[TransformResult] = Future()
+        threading.Thread(
+            target=self._transform, args=(model_dir, schema, fields, values, answer), daemon=True
+        ).start()
+        return answer
+
+    def _transform(
+        self,
+        model_dir: str,
+        schema: dict[str, Any],
+        fields: list[str],
+        values: list[list[Any]],
+        answer: Future[TransformResult],
+    ) -> None:
+        self.hold.wait(30)
+        try:
+            if self.refuse is not None:
+                raise TransformFailed(self.refuse)
+            try:
+                scorer = scoring.load(Path(model_dir), schema)
+                if not values:
+                    answer.set_result(TransformResult(scorer.output_fields(fields), [], {}))
+                    return
+                scored = scorer.run(fields, values)
+            except scoring.UnsupportedModel:
+                answer.set_result(TransformResult(fields, values, dict.fromkeys(fields, "string")))
+                return
+            if scored.problems:
+                raise TransformFailed(str(next(iter(scored.problems.values()))))
+            rows = [list(row) for row in scored.values]
+            if self.skew:
+                place = scored.fields.index("prediction")
+                for row in rows:
+                    row[place] += self.skew
+            answer.set_result(TransformResult(scored.fields, rows, scored.dtypes))
+        except scoring.InputError as error:
+            answer.set_exception(TransformFailed(str(error)))
+        except Exception as error:
+            answer.set_exception(error)
+
+    def start_stream(self, spec: StreamSpec, on_event: Callable[[StreamEvent], None]) -> None:
+        self.starts.append(spec.stream_id)
+        if self.start_error is not None:
+            raise self.start_error
+        self.streams[spec.stream_id] = spec
+        self._listeners[spec.stream_id] = on_event
+        Path(spec.checkpoint_dir).mkdir(exist_ok=True)
+        on_event(StreamEvent(spec.stream_id, "running"))
+
+    def stop_stream(self, stream_id: str) -> None:
+        if self.stop_error is not None:
+            raise self.stop_error
+        self.streams.pop(stream_id, None)
+
+    # -- for tests
+
+    def tell(self, stream_id: str, kind: Any, **details: Any) -> None:
+        """An event of a stream; ``failed`` and ``stopped`` end it."""
+        if kind in ("failed", "stopped"):
+            self.streams.pop(stream_id, None)
+        self._listeners[stream_id](StreamEvent(stream_id, kind, details))
+
+
+class FakeTopics:
+    """Topics that are there, or not.
+
+    Attributes:
+        error: Raised by every look while it is set.
+        seen: ``(topic, create)`` of every look.
+    """
+
+    def __init__(self) -> None:
+        self.error: PortError | None = None
+        self.seen: list[tuple[str, bool]] = []
+
+    def ensure(self, endpoint: KafkaEndpoint, create: bool) -> None:
+        self.seen.append((endpoint.topic, create))
+        if self.error is not None:
+            raise self.error
+
+
+class ManualDelay:
+    """Calls that wait until a test lets them run.
+
+    Attributes:
+        waiting: ``(seconds, call)`` in order.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[float, Callable[[], None]]] = []
+
+    def __call__(self, seconds: float, call: Callable[[], None]) -> None:
+        self.waiting.append((seconds, call))
+
+    def run(self) -> float:
+        """Run the first; returns the seconds that it asked for."""
+        seconds, call = self.waiting.pop(0)
+        call()
+        return seconds
+
+
+class Clock:
+    """A clock that a test sets. Milliseconds when called; ``seconds()`` for tokens."""
+
+    def __init__(self, now: int = 1_700_000_000_000) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+    def seconds(self) -> float:
+        return self.now / 1000
+
+    def forward(self, seconds: float) -> None:
+        self.now += int(seconds * 1000)
+
+
+def eventually(check: Callable[[], Any], seconds: float = 20.0) -> Any:
+    """Wait until something is true; returns it. The limit is for a test that hangs, not a measure."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = check()
+        if found or time.monotonic() > deadline:
+            assert found, "it has not happened"
+            return found
+        time.sleep(0.005)

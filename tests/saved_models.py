@@ -1,0 +1,161 @@
+"""Saved Spark ML pipelines, written as Spark 4 writes them, without Spark: folders of JSON and Parquet."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import parquet
+
+SPARK = "4.2.0"
+FEATURES = 64
+TEXT_SCHEMA = {
+    "type": "struct",
+    "fields": [
+        {"name": "id", "type": "integer", "nullable": True, "metadata": {}},
+        {"name": "text", "type": "string", "nullable": True, "metadata": {}},
+        {"name": "label", "type": "integer", "nullable": True, "metadata": {"modeling_role": "target"}},
+    ],
+}
+
+_VECTOR = pa.struct(
+    [
+        ("type", pa.int8()),
+        ("size", pa.int32()),
+        ("indices", pa.list_(pa.int32())),
+        ("values", pa.list_(pa.float64())),
+    ]
+)
+_MATRIX = pa.struct(
+    [
+        ("type", pa.int8()),
+        ("numRows", pa.int32()),
+        ("numCols", pa.int32()),
+        ("colPtrs", pa.list_(pa.int32())),
+        ("rowIndices", pa.list_(pa.int32())),
+        ("values", pa.list_(pa.float64())),
+        ("isTransposed", pa.bool_()),
+    ]
+)
+
+
+def write_stage(
+    folder: Path, java_class: str, uid: str, params: dict[str, Any], defaults: dict[str, Any] | None = None
+) -> Path:
+    """The metadata of one stage."""
+    metadata = folder / "metadata"
+    metadata.mkdir(parents=True)
+    (metadata / "_SUCCESS").touch()
+    document = {
+        "class": java_class,
+        "timestamp": 1504700000000,
+        "sparkVersion": SPARK,
+        "uid": uid,
+        "paramMap": params,
+        "defaultParamMap": defaults or {},
+    }
+    (metadata / "part-00000-0-c000.txt").write_text(json.dumps(document) + "\n", encoding="utf-8")
+    return folder
+
+
+def text_pipeline(
+    folder: Path, *, weight: float = 0.25, fitted: bool = True, last: str | None = None
+) -> Path:
+    """Tokenizer, HashingTF and LogisticRegression on a column ``text``.
+
+    Args:
+        folder: Where to write it.
+        weight: Of every second feature; two weights make two models.
+        fitted: A ``PipelineModel``, or the ``Pipeline`` before it.
+        last: Another Java class for the last stage, e.g. one that is not Spark's own.
+    """
+    uids = ["Tokenizer_1", "HashingTF_2", "LogisticRegression_3"]
+    kind = "PipelineModel" if fitted else "Pipeline"
+    write_stage(folder, f"org.apache.spark.ml.{kind}", f"{kind}_0", {"stageUids": uids})
+    stages = [folder / "stages" / f"{index}_{uid}" for index, uid in enumerate(uids)]
+    feature = "org.apache.spark.ml.feature"
+    write_stage(stages[0], f"{feature}.Tokenizer", uids[0], {"inputCol": "text", "outputCol": "words"})
+    write_stage(
+        stages[1],
+        f"{feature}.HashingTF",
+        uids[1],
+        {"inputCol": "words", "outputCol": "features", "numFeatures": FEATURES},
+        {"binary": False},
+    )
+    java_class = "org.apache.spark.ml.classification.LogisticRegression" + ("Model" if fitted else "")
+    write_stage(
+        stages[2],
+        last or java_class,
+        uids[2],
+        {"featuresCol": "features", "labelCol": "label"},
+        {
+            "predictionCol": "prediction",
+            "probabilityCol": "probability",
+            "rawPredictionCol": "rawPrediction",
+            "threshold": 0.5,
+        },
+    )
+    if fitted:
+        _logistic(stages[2], weight)
+    return folder
+
+
+def _logistic(folder: Path, weight: float) -> None:
+    values = [weight if index % 2 else -weight / 2 for index in range(FEATURES)]
+    intercept = {"type": 1, "size": None, "indices": None, "values": [0.125]}
+    matrix = {
+        "type": 1, "numRows": 1, "numCols": FEATURES, "colPtrs": None, "rowIndices": None,
+        "values": values, "isTransposed": True,
+    }  # fmt: skip
+    table = pa.table(
+        {
+            "numClasses": pa.array([2], pa.int32()),
+            "numFeatures": pa.array([FEATURES], pa.int32()),
+            "interceptVector": pa.array([intercept], _VECTOR),
+            "coefficientMatrix": pa.array([matrix], _MATRIX),
+            "isMultinomial": pa.array([False], pa.bool_()),
+        }
+    )
+    (folder / "data").mkdir()
+    parquet.write_table(table, folder / "data" / "part-00000-0-c000.snappy.parquet")
+    (folder / "data" / "_SUCCESS").touch()
+
+
+def archive(folder: Path) -> bytes:
+    """The folder as clients upload it: a gzipped tar of its content, named from ``./``."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        tar.add(folder, arcname=".")
+    return buffer.getvalue()
+
+
+def hostile(name: str = "../evil", link: str | None = None) -> bytes:
+    """An archive with one member of this name, or a link to ``link``."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        member = tarfile.TarInfo(name)
+        if link is not None:
+            member.type, member.linkname = tarfile.SYMTYPE, link
+            tar.addfile(member)
+        else:
+            member.size = 4
+            tar.addfile(member, io.BytesIO(b"evil"))
+    return buffer.getvalue()
+
+
+def request(name: str = "Sentiment", **more: Any) -> dict[str, Any]:
+    """What a client posts to ``/v3/ml_assets/models`` for :func:`text_pipeline`."""
+    return {
+        "name": name,
+        "framework": {"name": "mllib", "version": "4.2", "runtimes": [{"name": "spark", "version": "4.2"}]},
+        "author": {"name": "IBM"},
+        "label_column": "label",
+        "training_data_schema": TEXT_SCHEMA,
+        "training_data_reference": [],
+        "hyper_parameters": [],
+        **more,
+    }

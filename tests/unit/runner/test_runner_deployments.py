@@ -1,0 +1,389 @@
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+import saved_models
+from runner_fakes import eventually
+
+from wmlclient.runner.engine.errors import Conflict, Invalid, NotFound, NotReady, NotSupported
+from wmlclient.runner.engine.ports import SparkUnavailable
+
+ONLINE = {"name": "sentiment", "type": "online", "description": "d"}
+FIELDS, ROWS = ["id", "text"], [[1, "what a day"], [2, "so sad"]]
+NO_JAVA = SparkUnavailable("java_not_found", "No Java was found. Install a JDK 17 and set JAVA_HOME.")
+
+
+def status(world: Any, deployment_id: str, wanted: str) -> Any:
+    found = eventually(lambda: _is(world.engine.deployments.get(deployment_id), wanted))
+    return found
+
+
+def _is(deployment: Any, wanted: str) -> Any:
+    return deployment if deployment.status == wanted else None
+
+
+def certificate(world: Any, version_id: str) -> Any:
+    def look() -> Any:
+        found = world.engine.store.models.version(version_id).certificate
+        return found if found["state"] != "pending" else None
+
+    return eventually(look)
+
+
+def online(world: Any, content: bytes, **request: Any) -> Any:
+    version = world.upload(content, **request)
+    return world.engine.deployments.create(version.model_id, ONLINE, None)
+
+
+def score(world: Any, deployment: Any, fields: list[str], rows: list[list[Any]]) -> Any:
+    slot = world.engine.scorers.find(deployment.id, deployment.model_id)
+    scored = slot.ready.result(20).score(fields, rows)
+    return scored.result(20) if isinstance(scored, Future) else scored
+
+
+# -- certificates
+
+
+def test_a_content_is_checked_and_scored_natively_where_the_numbers_agree(world: Any, content: bytes) -> None:
+    version = world.upload(content)
+    found = certificate(world, version.id)
+    assert found["state"] == "checked"
+    assert found["engine"] == "native"
+    assert found["mismatches"] == 0
+    assert found["rows"] == 1000
+    assert found["origin"] == "generated"
+    assert found["spark_version"] == "4.2.0"
+    assert found["model_digest"] == world.engine.store.models.version(version.id).digest
+    assert found["largest_difference"] == 0.0
+    assert set(found["columns"]) >= {"probability", "prediction"}
+    assert found["checked_at"].endswith("Z")
+
+
+def test_a_sample_is_what_is_compared(world: Any, content: bytes) -> None:
+    sample = {"fields": ["label", "text", "id"], "values": [[1, "what a day", 7], [0, "so sad", None]]}
+    version = world.upload(content, sample=sample)
+    found = certificate(world, version.id)
+    assert (found["origin"], found["rows"], found["engine"]) == ("sample", 2, "native")
+    assert world.spark.asked == [(["text", "id"], [["what a day", 7], ["so sad", None]])]
+
+
+def test_numbers_that_differ_choose_spark_and_say_where(world: Any, content: bytes) -> None:
+    world.spark.skew = 1.0
+    version = world.upload(content)
+    found = certificate(world, version.id)
+    assert (found["state"], found["engine"], found["mismatches"]) == ("checked", "spark", 1000)
+    assert "prediction" in found["reason"]
+    assert len(found["examples"]) == 5
+    assert found["examples"][0]["column"] == "prediction"
+
+
+def test_an_unknown_stage_chooses_spark_and_is_named(world: Any, tmp_path: Path) -> None:
+    folder = saved_models.text_pipeline(tmp_path / "m", last="org.apache.spark.ml.classification.FutureModel")
+    version = world.upload(saved_models.archive(folder))
+    found = certificate(world, version.id)
+    assert (found["state"], found["engine"]) == ("checked", "spark")
+    assert "LogisticRegression_3" in found["reason"]
+    assert "FutureModel" in found["reason"]
+
+
+def test_without_spark_a_deployment_fails_with_the_reason_and_the_next_one_checks_again(
+    world: Any, content: bytes
+) -> None:
+    world.spark.down = NO_JAVA
+    version = world.upload(content)
+    assert certificate(world, version.id)["state"] == "unavailable"
+    first = world.engine.deployments.create(version.model_id, ONLINE, None)
+    failed = status(world, first.id, "DEPLOY_FAILURE")
+    assert failed.failure == [
+        {
+            "code": "model_not_checked",
+            "message": f"The model could not be checked against Spark: {NO_JAVA.message}",
+        }
+    ]
+    with pytest.raises(Conflict, match="No Java"):
+        world.engine.scorers.find(first.id, None).ready.result(20)
+    world.spark.down = None
+    second = world.engine.deployments.create(version.model_id, ONLINE, None)
+    assert status(world, second.id, "DEPLOY_SUCCESS").engine == "native"
+    assert world.engine.store.models.version(version.id).certificate["state"] == "checked"
+
+
+def test_a_model_without_a_schema_says_so(world: Any, content: bytes) -> None:
+    version = world.upload(content, training_data_schema=None, label_column=None)
+    found = certificate(world, version.id)
+    assert found["state"] == "unavailable"
+    assert "training_data_schema" in found["reason"]
+
+
+def test_publishing_does_not_wait_for_the_check_and_a_deployment_does(world: Any, content: bytes) -> None:
+    world.spark.hold.clear()
+    version = world.upload(content)
+    assert world.engine.models.published(version.model_id)[1].certificate["state"] == "pending"
+    made = world.engine.deployments.create(version.model_id, ONLINE, None)
+    assert made.status == "INITIALIZING"
+    assert world.engine.deployments.get(made.id).status == "DEPLOY_IN_PROGRESS"
+    assert not world.engine.deployments.ready(made.id).done()
+    world.spark.hold.set()
+    status(world, made.id, "DEPLOY_SUCCESS")
+
+
+def test_a_check_that_a_restart_interrupts_is_done_again(world: Any, content: bytes) -> None:
+    world.spark.hold.clear()
+    version = world.upload(content)
+    world.engine.close()
+    world.restart()
+    assert certificate(world, version.id)["engine"] == "native"
+
+
+# -- what is refused when a model is created
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "target"),
+    [
+        (
+            {"framework": {"name": "tensorflow", "version": "1.5"}},
+            "runtime_env_not_supported",
+            "framework.name",
+        ),
+        ({"training_data_schema": {"type": "struct"}}, "invalid_request_payload", "training_data_schema"),
+        (
+            {"training_data_schema": {"type": "struct", "fields": [{"name": "a", "type": "text"}]}},
+            "invalid_request_payload",
+            "training_data_schema.fields[0].type",
+        ),
+        (
+            {"input_data_schema": {"type": "struct", "fields": [{"name": "a", "type": "string"}] * 2}},
+            "invalid_request_payload",
+            "input_data_schema.fields[1]",
+        ),
+        ({"label_column": "nope"}, "invalid_request_payload", "label_column"),
+        ({"sample": {"fields": ["text"], "values": [["a", "b"]]}}, "invalid_request_payload", "sample"),
+        ({"sample": {"fields": ["id", "text"], "values": [["x", "y"]]}}, "invalid_request_payload", "sample"),
+        ({"sample": {"fields": ["id"], "values": [[1]]}}, "invalid_request_payload", "sample"),
+        (
+            {"sample": {"fields": ["id", "text", "x"], "values": [[1, "a", 2]]}},
+            "invalid_request_payload",
+            "sample",
+        ),
+        ({"sample": {"fields": ["id", "id"], "values": [[1, 1]]}}, "invalid_request_payload", "sample"),
+    ],
+)
+def test_a_wrong_model_is_refused_and_not_stored(world: Any, change: Any, code: str, target: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        world.engine.models.create(saved_models.request(**change))
+    assert caught.value.code == code
+    assert caught.value.target == {"type": "field", "name": target}
+    with world.engine.store.begin() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM models").scalar() == 0
+
+
+def test_content_is_never_fetched_from_somewhere(world: Any) -> None:
+    with pytest.raises(NotSupported):
+        world.engine.models.create(saved_models.request(content_location={"url": "file:///etc/passwd"}))
+
+
+# -- online deployments
+
+
+def test_a_deployment_scores_and_says_with_what(world: Any, content: bytes) -> None:
+    made = online(world, content)
+    ready = status(world, made.id, "DEPLOY_SUCCESS")
+    assert ready.engine == "native"
+    assert "1000 rows" in ready.engine_reason
+    fields, values = score(world, made, FIELDS, ROWS)
+    assert fields == ["id", "text", "words", "features", "rawPrediction", "probability", "prediction"]
+    assert [row[:3] for row in values] == [
+        [1, "what a day", ["what", "a", "day"]],
+        [2, "so sad", ["so", "sad"]],
+    ]
+    size, indices, counts = values[0][3]
+    assert (size, len(indices), counts) == (saved_models.FEATURES, 3, [1.0, 1.0, 1.0])
+    assert all(abs(sum(row[5]) - 1.0) < 1e-12 for row in values)
+
+
+@pytest.mark.parametrize("engine", ["native", "spark"])
+@pytest.mark.parametrize(
+    ("fields", "rows", "code", "message"),
+    [
+        (
+            ["id", "text", "X"],
+            [[1, "a", 2]],
+            "invalid_payload",
+            "Input Json parsing failed with error: invalid field: X",
+        ),
+        (
+            ["id", "text", "id"],
+            [[1, "a", 2]],
+            "invalid_payload",
+            "Input Json parsing failed with error: struct already has field: id",
+        ),
+        (["id"], [[1]], "*", "text"),
+        (["id", "text"], [["one", "a"]], "invalid_payload", "row 0, field 'id'"),
+        (["id", "text"], [[1, 7]], "invalid_payload", "row 0, field 'text'"),
+        (["id", "text"], [[1, "a"], [1]], "invalid_payload", "row 1 has 1 values"),
+        (["id", "text"], [], "invalid_input_data", "no rows"),
+        ([], [[]], "*", ""),
+    ],
+)
+def test_bad_rows_are_refused_by_both_engines(
+    world: Any, content: bytes, engine: str, fields: list[str], rows: Any, code: str, message: str
+) -> None:
+    world.spark.skew = 1.0 if engine == "spark" else 0.0
+    made = online(world, content)
+    assert status(world, made.id, "DEPLOY_SUCCESS").engine == engine
+    with pytest.raises(Invalid) as caught:
+        score(world, made, fields, rows)
+    assert code in ("*", caught.value.code)
+    assert caught.value.code in ("invalid_payload", "invalid_input_data")
+    assert message in caught.value.message
+
+
+def test_spark_scores_where_the_certificate_says_so(world: Any, content: bytes) -> None:
+    world.spark.skew = 1.0
+    made = online(world, content)
+    assert status(world, made.id, "DEPLOY_SUCCESS").engine == "spark"
+    _, values = score(world, made, FIELDS, ROWS)
+    assert {row[-1] for row in values} <= {1.0, 2.0}
+    world.spark.down = SparkUnavailable("spark_driver_died", "The driver died.", retriable=True)
+    with pytest.raises(NotReady, match="The driver died"):
+        score(world, made, FIELDS, ROWS)
+
+
+def test_a_model_that_spark_cannot_load_fails_to_deploy(world: Any, tmp_path: Path) -> None:
+    folder = saved_models.text_pipeline(tmp_path / "m", last="org.apache.spark.ml.classification.FutureModel")
+    version = world.upload(saved_models.archive(folder))
+    world.spark.refuse = "ClassNotFoundException: FutureModel"
+    made = world.engine.deployments.create(version.model_id, ONLINE, None)
+    failed = status(world, made.id, "DEPLOY_FAILURE")
+    assert "FutureModel" in failed.failure[0]["message"]
+
+
+def test_a_name_and_a_description_can_change(world: Any, content: bytes) -> None:
+    made = online(world, content)
+    patch = [{"op": "replace", "path": "/name", "value": "new"}]
+    assert world.engine.deployments.change(made.id, made.model_id, patch).name == "new"
+    assert world.engine.deployments.get(made.id).description == "d"
+
+
+def test_a_deployment_belongs_to_its_model(world: Any, content: bytes) -> None:
+    made = online(world, content)
+    other = world.upload(content)
+    for look in (
+        lambda: world.engine.deployments.get(made.id, other.model_id),
+        lambda: world.engine.deployments.delete(made.id, other.model_id),
+        lambda: world.engine.deployments.change(made.id, other.model_id, []),
+        lambda: world.engine.scorers.find(made.id, other.model_id),
+        lambda: world.engine.deployments.get("unknown"),
+    ):
+        with pytest.raises(NotFound):
+            look()
+
+
+def test_who_waits_for_a_deployment_is_told_when_it_is_deleted(world: Any, content: bytes) -> None:
+    world.spark.hold.clear()
+    made = online(world, content)
+    waiting = world.engine.deployments.ready(made.id)
+    world.engine.deployments.delete(made.id)
+    with pytest.raises(NotFound):
+        waiting.result(20)
+    world.spark.hold.set()
+    # The load that was under way when it went away brings nothing back.
+    version = world.upload(content, name="after")
+    certificate(world, version.id)
+    with pytest.raises(NotFound):
+        world.engine.scorers.find(made.id, None)
+    assert world.engine.store.deployments.all() == []
+
+
+def test_deleting_a_model_takes_its_deployments_along(world: Any, content: bytes) -> None:
+    made = online(world, content)
+    status(world, made.id, "DEPLOY_SUCCESS")
+    world.engine.delete_model(made.model_id)
+    for look in (
+        lambda: world.engine.models.get(made.model_id),
+        lambda: world.engine.deployments.get(made.id),
+        lambda: world.engine.scorers.find(made.id, None),
+        lambda: world.engine.delete_model(made.model_id),
+    ):
+        with pytest.raises(NotFound):
+            look()
+    assert world.files() == set()
+
+
+def test_deployments_made_while_their_model_is_deleted_do_not_stay(world: Any, content: bytes) -> None:
+    version = world.upload(content)
+    stop = threading.Event()
+    trouble: list[Exception] = []
+
+    def deploy() -> None:
+        while not stop.is_set():
+            try:
+                world.engine.deployments.create(version.model_id, ONLINE, None)
+            except NotFound:
+                return
+            except Exception as error:
+                trouble.append(error)
+                return
+
+    threads = [threading.Thread(target=deploy) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    world.engine.delete_model(version.model_id)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert trouble == []
+    assert world.engine.store.deployments.all() == []
+
+
+def test_a_restart_finds_everything(world: Any, content: bytes) -> None:
+    made = online(world, content)
+    status(world, made.id, "DEPLOY_SUCCESS")
+    before = score(world, made, FIELDS, ROWS)
+    world.engine.count_predictions(5)
+    world.restart()
+    assert world.spark.calls == 0
+    assert score(world, made, FIELDS, ROWS) == before
+    assert status(world, made.id, "DEPLOY_SUCCESS").created_at == made.created_at
+    assert world.spark.calls == 0  # the certificate was kept: nothing is checked again
+    assert world.engine.predictions() == 5
+
+
+def test_a_models_deletion_that_a_crash_interrupts_is_finished_after_the_restart(
+    world: Any, content: bytes
+) -> None:
+    made = online(world, content)
+    status(world, made.id, "DEPLOY_SUCCESS")
+    world.engine.store.models.set_deleted(made.model_id, True)  # and here the power fails
+    world.restart()
+    assert world.engine.store.deployments.all() == []
+    assert world.engine.store.digests() == set()
+    assert world.files() == set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "code"),
+    [
+        ("batch", NotSupported, "not_supported_deployment_type"),
+        ("virtual", Invalid, "not_supported_deployment_type"),
+        ("x" * 1000, Invalid, "not_supported_deployment_type"),
+    ],
+)
+def test_other_kinds_are_refused_by_name(
+    world: Any, content: bytes, kind: str, error: Any, code: str
+) -> None:
+    version = world.upload(content)
+    with pytest.raises(error, match=kind[:20]) as caught:
+        world.engine.deployments.create(version.model_id, {"name": "x", "type": kind}, None)
+    assert caught.value.code == code
+
+
+def test_a_model_without_content_cannot_be_deployed(world: Any) -> None:
+    model, _ = world.engine.models.create(saved_models.request())
+    with pytest.raises(NotFound):
+        world.engine.deployments.create(model.id, ONLINE, None)
