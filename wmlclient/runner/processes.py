@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from wmlclient.runner import supervise
 from wmlclient.runner.engine.ports import PortError
@@ -67,7 +68,7 @@ class Supervised:
         line = self._process.stdout.readline()
         self._process.stdout.close()
         try:
-            told = json.loads(line) if line else {"error": f"no answer; see {log}"}
+            told: dict[str, Any] = json.loads(line) if line else {"error": f"no answer; see {log}"}
         except ValueError:
             told = {"error": f"unreadable answer {line!r}"}
         if "pid" not in told:
@@ -82,19 +83,25 @@ class Supervised:
 
     def poll(self) -> int | None:
         """The program's exit code, or None while it runs."""
-        return self._process.poll()
+        code = self._process.poll()
+        if code is not None:
+            self._let_go()
+        return code
 
     def stop(self) -> int:
         """End the program and wait for it; fine to call twice. Returns its exit code."""
-        if self._process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
+        self._let_go()
         try:
             return self._process.wait(self._grace + 5.0)
         except subprocess.TimeoutExpired:
             logger.warning("the supervisor %d of %s does not end; killing it", self._process.pid, self.log)
             self._process.kill()
             return self._process.wait()
+
+    def _let_go(self) -> None:
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
 
     def tail(self, lines: int = 15) -> str:
         """The last lines of the program's log."""

@@ -61,7 +61,7 @@ def root_cause(error: BaseException) -> str:
 def describe(cause: Cause) -> str:
     """One link as one line: ``NullPointerException: ...``, or the message alone where the class says nothing."""
     name = cause.kind.rpartition(".")[2].rpartition("$")[2]
-    lines = []
+    lines: list[str] = []
     for raw in cause.message.splitlines():
         if _NOISE.match(raw.strip()) or len(lines) == 4:
             break

@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
@@ -216,8 +216,8 @@ class DriverRunner:
             logger.info("starting Spark without the Kafka connector: %s", error)
         return ()
 
-    def _transform(self, key: Hashable, values: list[list[Any]]) -> TransformResult:
-        model_dir, schema, fields = key  # type: ignore[misc]
+    def _transform(self, key: Any, values: list[list[Any]]) -> TransformResult:
+        model_dir, schema, fields = key
         call = self._running().call(
             "transform", model_dir=model_dir, schema=json.loads(schema), fields=list(fields), values=values
         )
