@@ -72,7 +72,7 @@ def prove(
         used, rows, seed, nulls=nulls, invalid=invalid, hints=scorer.hints if hints is None else hints
     )
     table = [list(row) for row in values or ()] + made
-    print(f"seed {seed}, {len(table)} rows")
+    print(f"seed {seed}, {len(table)} rows")  # noqa: T201 - pytest shows it beside a failure
     fields = [*fields, NUMBER]
     table = [[*row, number] for number, row in enumerate(table)]
 

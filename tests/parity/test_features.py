@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from harness import prove
 
+from wmlclient.scoring.values import json_float
+
 pytestmark = pytest.mark.spark
 
 COLOURS = ["red", "green", "blue", "", "NULL", "grün", "😀", "1", "1.0"]

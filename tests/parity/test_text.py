@@ -152,46 +152,7 @@ def test_lower_case_of_every_character(spark: Any, tmp_path: Path) -> None:
 def test_lower_case_of_sigma(spark: Any, tmp_path: Path) -> None:
     from pyspark.ml.feature import RegexTokenizer
 
-    near = [
-        "",
-        "Α",
-        "α",
-        "a",
-        "1",
-        " ",
-        ".",
-        ":",
-        "'",
-        "\u2019",
-        "-",
-        "_",
-        "\u0301",
-        "\u00ad",
-        "😀",
-        "Ⓐ",
-        "ª",
-        "ʰ",
-        "\u0345",
-    ]
-    near += [
-        "!",
-        ",",
-        "\u00b7",
-        "中",
-        "À",
-        "ͺ",
-        "^",
-        "#",
-        "%",
-        "$",
-        "\u0964",
-        "カ",
-        "\u309b",
-        "\t",
-        "\r",
-        "\n",
-        "\u2028",
-    ]
+    near = ["", *"Αα\ta1 .:'\u2019-_\u0301\u00ad😀Ⓐªʰ\u0345!,\u00b7中Àͺ^#%$\u0964カ\u309b\r\n\u2028"]
     rows = [[f"{a}{b}Σ{c}{d}"] for a in near for b in near for c in near for d in ("", "Α", ".Σ")]
     stage = RegexTokenizer(inputCol="text", outputCol="words", pattern="xyzzy")
     prove(spark, stage, "text string", tmp_path, values=rows, rows=0)
