@@ -157,8 +157,9 @@ class _Feature:
         """The numbers that go left at a split."""
         numbers = np.arange(self.bins)
         if self.thresholds is not None:
-            return numbers <= self.thresholds.searchsorted(split, side="left")
-        found: NDArray[np.bool_] = np.isin(numbers, [int(category) for category in split])
+            found: NDArray[np.bool_] = numbers <= int(self.thresholds.searchsorted(split, side="left"))
+            return found
+        found = np.isin(numbers, [int(category) for category in split])
         return found
 
 
