@@ -24,6 +24,11 @@ def _text(value: str | None) -> str:
     return value or ""
 
 
+def _is_address(broker: str) -> bool:
+    host, _, port = broker.rpartition(":")
+    return bool(host) and port.isdigit() and 0 < int(port) < 65536
+
+
 def _broker_list(brokers: str | Iterable[str]) -> tuple[str, ...]:
     given = brokers.split(",") if isinstance(brokers, str) else list(brokers)
     return tuple(str(broker).strip() for broker in given if str(broker).strip())
@@ -65,7 +70,7 @@ class KafkaConnection:
     def __attrs_post_init__(self) -> None:
         if not self.security_protocol:
             object.__setattr__(self, "security_protocol", "SASL_SSL" if self.user else "PLAINTEXT")
-        bad = next((b for b in self.brokers if not b.rpartition(":")[2].isdigit() or b.startswith(":")), None)
+        bad = next((broker for broker in self.brokers if not _is_address(broker)), None)
         if not self.brokers or bad is not None:
             raise ConfigError(f"brokers: give 'host:port', one or more{f', not {bad!r}' if bad else ''}.")
         if self.security_protocol not in PROTOCOLS:

@@ -33,6 +33,9 @@ class KnockFailed(Exception):
         self.code = code
         self.message = message
 
+    def __str__(self) -> str:
+        return self.message
+
 
 class _Unreachable(Exception):
     """This broker cannot be talked to; another one of the list may."""

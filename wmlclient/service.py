@@ -115,6 +115,7 @@ class Service:
         self._authorization = basic(username, password) if username and password and token is None else None
         self._tokens = Tokens(None if token is not None else self._fetch_token, token)
         self._transport = http.Transport()
+        self._templates: dict[str, requests.PreparedRequest] = {}
         self._set_options(http.check_timeout(timeout), max_retries)
 
     def _set_options(self, timeout: http.Timeout, max_retries: int) -> None:
@@ -179,7 +180,7 @@ class Service:
     def post_json(
         self, url: str, body: bytes, *, timeout: float | tuple[float | None, float | None] | None | NotGiven
     ) -> requests.Response:
-        """POST of a scoring table, without the cost of azure-core's pipeline.
+        """POST of a scoring table, without the cost of azure-core's pipeline and of preparing a request anew.
 
         Same token, retries and errors as any other call. As scoring changes nothing at the service, it is also sent
         again, once, when a kept-alive connection turns out to be closed.
@@ -202,17 +203,19 @@ class Service:
         return response
 
     def _post(self, url: str, body: bytes, token: str, limits: http.Timeout) -> requests.Response:
-        headers = {
-            "Authorization": f"Bearer {token}",
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-        }
         started = time.perf_counter()
+        request = self._template(url).copy()
+        request.headers["Authorization"] = f"Bearer {token}"
+        request.headers["Content-Length"] = str(len(body))
+        request.body = body
+        settings = {
+            **self.session.merge_environment_settings(url, None, False, None, None),
+            "timeout": limits,
+        }
         for attempt in (1, 2):
             try:
-                response = self.session.post(
-                    url, data=body, headers=headers, timeout=limits, allow_redirects=False
-                )
+                response = self.session.get_adapter(url).send(request, **settings)
+                _ = response.content  # reads it, and gives the connection back
                 break
             except requests.ConnectionError as error:
                 dropped = bool(error.args) and isinstance(error.args[0], ProtocolError)
@@ -224,6 +227,17 @@ class Service:
             elapsed = time.perf_counter() - started
             http.log_exchange("POST", url, response.status_code, elapsed, response.headers)
         return response
+
+    def _template(self, url: str) -> requests.PreparedRequest:
+        """A POST to this address that only lacks body and token."""
+        template = self._templates.get(url)
+        if template is None:
+            headers = {"Content-Type": "application/json", "Accept": "application/json"}
+            template = self.session.prepare_request(requests.Request("POST", url, headers=headers))
+            if len(self._templates) >= 1000:  # deployments come and go
+                self._templates.clear()
+            self._templates[url] = template
+        return template
 
 
 def _base_url(url: str) -> str:

@@ -181,6 +181,7 @@ def test_the_log_is_silent_until_asked(tmp_path: Path) -> None:
         ({"brokers": []}, "brokers"),
         ({"brokers": "no-port"}, "not 'no-port'"),
         ({"brokers": ":9092"}, "brokers"),
+        ({"brokers": "k:99999"}, "not 'k:99999'"),
         ({"brokers": "k:1", "user": "u"}, "user= and password="),
         ({"brokers": "k:1", "security_protocol": "SASL_SSL"}, "user= and password="),
         ({"brokers": "k:1", "security_protocol": "TLS"}, "security_protocol='TLS'"),
