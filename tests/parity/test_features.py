@@ -55,10 +55,7 @@ def test_string_indexer_on_numbers(spark: Any, tmp_path: Path, invalid: str, kin
     train = spark.createDataFrame([(v,) for v in given], f"v {'double' if kind == 'float' else kind}")
     train = train.select(col("v").cast(kind))
     model = StringIndexer(inputCol="v", outputCol="index", handleInvalid=invalid).fit(train)
-    rows = [
-        [v if v == v and abs(v) != float("inf") else str(v).replace("inf", "Infinity").replace("nan", "NaN")]
-        for v in given
-    ]
+    rows: list[Any] = [[json_float(v) if isinstance(v, float) else v] for v in given]
     rows += [[99], [None]] + ([[-0.0], ["-Infinity"]] if kind in ("double", "float") else [])
     prove(spark, model, f"v {kind}", tmp_path, values=rows, nulls=True, least=0.01)
 
