@@ -24,7 +24,7 @@ TEXT_SCHEMA = {
 
 _VECTOR = pa.struct(
     [
-        ("type", pa.int8()),
+        pa.field("type", pa.int8(), nullable=False),
         ("size", pa.int32()),
         ("indices", pa.list_(pa.int32())),
         ("values", pa.list_(pa.float64())),
@@ -32,13 +32,13 @@ _VECTOR = pa.struct(
 )
 _MATRIX = pa.struct(
     [
-        ("type", pa.int8()),
-        ("numRows", pa.int32()),
-        ("numCols", pa.int32()),
+        pa.field("type", pa.int8(), nullable=False),
+        pa.field("numRows", pa.int32(), nullable=False),
+        pa.field("numCols", pa.int32(), nullable=False),
         ("colPtrs", pa.list_(pa.int32())),
         ("rowIndices", pa.list_(pa.int32())),
         ("values", pa.list_(pa.float64())),
-        ("isTransposed", pa.bool_()),
+        pa.field("isTransposed", pa.bool_(), nullable=False),
     ]
 )
 

@@ -74,7 +74,7 @@ class Authenticator:
             )
         scheme, _, encoded = header.strip().partition(" ")
         try:
-            if scheme.lower() != "basic":
+            if scheme.lower() != "basic" or not encoded:
                 raise ValueError
             user, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
         except (ValueError, binascii.Error):

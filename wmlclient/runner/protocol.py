@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from . import problems
 
 HEADER_SECONDS = 30.0
 HEADER_BYTES = 64 * 1024
@@ -42,6 +45,20 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._unwatch()
         super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What cannot be read as HTTP gets the error body that everything gets."""
+        trace = uuid.uuid4().hex
+        body = problems.body(trace, "parsing_error", "The request is not HTTP/1.1 as this service reads it.")
+        head = (
+            "HTTP/1.1 400 Bad Request\r\n"
+            "content-type: application/json\r\n"
+            f"content-length: {len(body)}\r\n"
+            f"x-global-transaction-id: {trace}\r\n"
+            "connection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode("ascii") + body)
+        self.transport.close()
 
     def _watch(self) -> None:
         self._slow = self.loop.call_later(HEADER_SECONDS, self._end)

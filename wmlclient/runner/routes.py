@@ -168,8 +168,8 @@ def _invalid_body(error: jsonschema.ValidationError) -> Invalid:
     place = ".".join(str(part) for part in error.absolute_path)
     if error.validator == "required":
         # The message of jsonschema begins with the name in quotes.
-        missing = error.message.split("'")[1]
-        name = f"{place}.{missing}" if place else missing
+        lacking = error.message.split("'")[1]
+        name = f"{place}.{lacking}" if place else lacking
         problem = ""
     else:
         name = place or "body"

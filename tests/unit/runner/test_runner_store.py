@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import saved_models
+import sqlalchemy as sa
 from attrs import evolve
 
 from wmlclient.runner.engine.errors import Conflict, Invalid, NoRoom, NotFound
@@ -135,10 +136,12 @@ def test_a_full_disk_in_the_database_has_its_own_error(store: Store) -> None:
 
 
 def test_errors_of_the_database_show_no_values(store: Store) -> None:
-    with pytest.raises(Exception, match="no such column") as caught, store.begin() as connection:
-        import sqlalchemy as sa
-
-        connection.execute(sa.text("SELECT missing FROM settings WHERE name = :name"), {"name": "s3cr3t"})
+    query = sa.text("SELECT missing FROM settings WHERE name = :name")
+    with (
+        store.begin() as connection,
+        pytest.raises(sa.exc.OperationalError, match="no such column") as caught,
+    ):
+        connection.execute(query, {"name": "s3cr3t"})
     assert "s3cr3t" not in str(caught.value)
 
 

@@ -24,9 +24,18 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 # What may be shown; every other text of a connection is masked, so that a member nobody thought of leaks nothing.
 _SHOWN = frozenset(
-    "kafka_brokers_sasl user security_protocol kafka_admin_url kafka_rest_url mqlight_lookup_url"
-    " userid projectid region authurl url host db username"
-    " tenant_id tenant_id_full cluster_master_url instance_id plan".split()
+    (
+        *(
+            "kafka_brokers_sasl",
+            "user",
+            "security_protocol",
+            "kafka_admin_url",
+            "kafka_rest_url",
+            "mqlight_lookup_url",
+        ),
+        *("userid", "projectid", "region", "authurl", "url", "host", "db", "username"),
+        *("tenant_id", "tenant_id_full", "cluster_master_url", "instance_id", "plan"),
+    )
 )
 
 

@@ -9,7 +9,10 @@ from .errors import field_error
 
 #: Names that Spark writes for simple types; those with arguments are matched by their prefix.
 _SIMPLE = frozenset(
-    "string boolean byte short integer long float double binary date timestamp timestamp_ntz void variant".split()
+    (
+        *("string", "boolean", "byte", "short", "integer", "long", "float", "double", "binary"),
+        *("date", "timestamp", "timestamp_ntz", "void", "variant"),
+    )
 )
 _WITH_ARGUMENTS = ("decimal(", "char(", "varchar(", "interval", "string collate", "time(")
 #: Older clients write SQL's names.

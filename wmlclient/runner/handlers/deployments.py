@@ -37,9 +37,9 @@ async def create(services: Services, call: Call) -> Answer:
     header = call.given["X-Spark-Service-Instance"]
     made = await run(engine.deployments.create, model_id, call.body, header)
     status = 202 if call.given["sync"] is False else 201
-    if status == 201 and made.kind == "online":
-        if await ended(engine.deployments.ready(made.id), services.settings.sync_wait):
-            made = await run(engine.deployments.get, made.id)
+    wait = status == 201 and made.kind == "online"
+    if wait and await ended(engine.deployments.ready(made.id), services.settings.sync_wait):
+        made = await run(engine.deployments.get, made.id)
     return Answer(status, await run(_shown, services, views(services, call), made))
 
 
