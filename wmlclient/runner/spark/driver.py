@@ -44,6 +44,7 @@ class Driver:
         # A stream's start and stop may take long; they must not wait for each other, nor a request for them.
         self._controls = ThreadPoolExecutor(32, thread_name_prefix="control")
         self._ready = threading.Event()
+        self._exiting = threading.Event()
 
     def run(self) -> None:
         """Work until told to exit, or until the parent is gone."""
@@ -60,6 +61,7 @@ class Driver:
                 {"failed": {"code": "spark_start_failed", "message": f"Spark does not start: {_say(error)}"}}
             )
             self._die(1)
+        threading.Thread(target=self._watch_jvm, name="jvm", daemon=True).start()
         self._send({"ready": ready})
         self._ready.set()
         threading.Event().wait()
@@ -78,6 +80,13 @@ class Driver:
             pool = self._transforms if op == "transform" else self._controls
             pool.submit(self._answer, number, getattr(self, f"_op_{op}"), args)
         self._die(0)
+
+    def _watch_jvm(self) -> None:
+        """A JVM that dies alone (out of memory, killed) takes this process along, so that the parent sees it."""
+        code = self._session.wait()
+        logger.error("the JVM has ended with code %s", code)
+        if not self._exiting.is_set():
+            self._die(3)
 
     def _answer(self, number: int, operation: Callable[..., Any], args: dict[str, Any]) -> None:
         self._ready.wait()
@@ -112,6 +121,7 @@ class Driver:
                 self._die(0)
 
     def _exit(self) -> None:
+        self._exiting.set()
         if self._ready.is_set():
             self._streams.stop_all(_STOP_SECONDS)
             self._session.stop()

@@ -68,6 +68,10 @@ class Session:
         helper.callForeachBatch(writer, function)
         ensure_callback_server_started(self.gateway)
 
+    def wait(self) -> int:
+        """Wait for the JVM's end; its exit code."""
+        return int(self.gateway.proc.wait())
+
     def kill(self) -> None:
         """End the JVM at once. Never fails."""
         with contextlib.suppress(Exception):
