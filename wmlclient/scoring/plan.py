@@ -96,12 +96,17 @@ class Plan:
         return RowError(number, self.fields[-1], "the row failed, but not when it was run again")
 
     def partial(self, values: Sequence[Any]) -> list[Any]:
-        """The output of a row that fails: what was computed before, then nulls."""
-        row = list(values) + self._added
-        try:
-            for slot, read in self._readers:
+        """The output of a row that fails: what was computed before, then nulls; null for an unreadable input."""
+        row = list(values)
+        readable = True
+        for slot, read in self._readers:
+            try:
                 row[slot] = read(row[slot])
-            for run in self._run_steps:
+            except (ValueError, OverflowError):
+                row[slot], readable = None, False
+        row += self._added
+        try:
+            for run in self._run_steps if readable else ():
                 run(row)
         except Exception as error:
             _log.debug("a failed row ends at %d of %d columns: %s", len(row), len(self._names), error)
