@@ -331,7 +331,8 @@ def test_an_unknown_param_is_refused_by_name(tmp_path: Path) -> None:
     [
         ((FEATURE + "Tokenizer", {"inputCol": 5, "outputCol": "w"}, None), "'inputCol' is not a string"),
         ((FEATURE + "NGram", {"inputCol": "w", "outputCol": "x", "n": 2.5}, None), "'n' is not a whole number"),
-        ((FEATURE + "RegexTokenizer", {"inputCol": "t", "outputCol": "w", "pattern": r"\b"}, None), r"pattern uses \\b"),
+        ((FEATURE + "RegexTokenizer", {"inputCol": "t", "outputCol": "w", "pattern": r"\b"}, None),
+         r"pattern uses \\b"),
         ((FEATURE + "StopWordsRemover", {"inputCol": "w", "outputCol": "x", "stopWords": [], "locale": "tr"}, None),
          "locale 'tr'"),
         (logistic([[1.0]], [0.0], thresholds=[0.1, 0.2, 0.3]), "3 thresholds for 2 classes"),
