@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from wmlclient.client import Client as Client
     from wmlclient.connections import KafkaConnection as KafkaConnection
     from wmlclient.connections import SparkService as SparkService
-    from wmlclient.deployments import Deployment as Deployment
+    from wmlclient.deployment import Deployment as Deployment
     from wmlclient.errors import ApiError as ApiError
     from wmlclient.errors import NotFoundError as NotFoundError
     from wmlclient.errors import WmlError as WmlError
@@ -40,7 +40,7 @@ _HOMES = {
     "ApiError": "errors",
     "Certificate": "certificate",
     "Client": "client",
-    "Deployment": "deployments",
+    "Deployment": "deployment",
     "Instance": "instance",
     "KafkaConnection": "connections",
     "KafkaRecord": "records",

@@ -15,7 +15,7 @@ from typing import Any
 
 from attrs import frozen
 
-from wmlclient.errors import NotAModelError, PayloadError
+from wmlclient.errors import ConfigError, NotAModelError, PayloadError
 
 logger = logging.getLogger("wmlclient.archive")
 
@@ -87,13 +87,11 @@ def _from_path(path: Path, folder: Path, what: str) -> Archive:
         return _pack(path, folder, what)
     if not path.is_file():
         raise PayloadError(f"{path}: there is no such folder or file.")
-    from wmlclient.scoring import archive as saved_models
-    from wmlclient.scoring.errors import ArchiveError
-
+    saved_models = _saved_models()
     unpacked = folder / "model"
     try:
         saved_models.unpack(path, unpacked)
-    except ArchiveError as error:
+    except saved_models.ArchiveError as error:
         raise NotAModelError(f"{path}: {error}. Give the .tar.gz of a saved {what}.") from None
     return _inspected(saved_models.find_root(unpacked), path, what)
 
@@ -145,12 +143,10 @@ def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def _inspected(saved: Path, archive: Path, what: str) -> Archive:
-    from wmlclient.scoring import archive as saved_models
-    from wmlclient.scoring.errors import ArchiveError
-
+    saved_models = _saved_models()
     try:
         info = saved_models.inspect(saved)
-    except ArchiveError as error:
+    except saved_models.ArchiveError as error:
         raise NotAModelError(
             f"{error}. If Spark runs on a cluster, its workers may have written elsewhere: save the {what} to a folder "
             "that all share, and give its path."
@@ -160,6 +156,17 @@ def _inspected(saved: Path, archive: Path, what: str) -> Archive:
         raise NotAModelError(f"This is a saved {info.kind}, not a {what}.{hint}")
     stages = tuple(_parameters(saved / stage.folder) for stage in info.stages)
     return Archive(archive, info.spark_version, stages)
+
+
+def _saved_models() -> Any:
+    """What reads saved models; it stands beside the native scorer, which needs numpy."""
+    try:
+        from wmlclient.scoring import archive
+    except ImportError as error:
+        raise ConfigError(
+            f"Publishing needs {error.name or 'numpy'}. Run: pip install 'wmlclient[scoring]'"
+        ) from None
+    return archive
 
 
 def _parameters(stage: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from wmlclient import deployments, display
 from wmlclient.certificate import Certificate
 from wmlclient.connections import SparkService
-from wmlclient.deployments import WAIT_TIMEOUT, Deployment
+from wmlclient.deployment import WAIT_TIMEOUT, Deployment
 from wmlclient.errors import NotFoundError, PayloadError, ResponseError, WaitTimeoutError
 from wmlclient.pages import Pages
 from wmlclient.translate import translate, utc

@@ -14,7 +14,7 @@ import io
 import json
 import math
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -69,6 +69,39 @@ def to_table(data: Any, fields: Sequence[str] | None = None) -> Table:
     if not table.fields:
         raise PayloadError("There are no columns. Give rows as dicts, or name the columns with fields=.")
     return table
+
+
+def is_array(data: Any) -> bool:
+    """True for pandas and numpy, where a whole number may have become a float on the way."""
+    return type(data).__module__.partition(".")[0] in ("pandas", "numpy")
+
+
+def with_integers(table: Table, integers: Callable[[], frozenset[str]]) -> Table:
+    """The same table, with the floats of integer columns as integers.
+
+    A numpy array of several columns, and a pandas column with gaps, hold whole numbers as floats. Where the model
+    reads an integer, 1.0 becomes 1, and NaN becomes null; 1.5 stays, for the service to refuse.
+
+    Args:
+        table: from pandas or numpy.
+        integers: tells the model's integer columns; only asked if there is a column of whole floats.
+    """
+    candidates = [
+        at
+        for at in range(len(table.fields))
+        if all(
+            cell == "NaN" or (type(cell) is float and cell.is_integer())
+            for cell in (row[at] for row in table.values)
+        )
+    ]
+    if not candidates:
+        return table
+    wanted = [at for at in candidates if table.fields[at] in integers()]
+    values = [list(row) for row in table.values] if wanted else table.values
+    for row in values if wanted else ():
+        for at in wanted:
+            row[at] = None if row[at] == "NaN" else int(row[at])
+    return Table(table.fields, values)
 
 
 def _dispatch(data: Any, fields: list[str] | None) -> Table:
@@ -290,8 +323,9 @@ def _convert_rare(value: Any, row: int, column: str) -> Any:
 
 def _convert_numpy(value: Any, row: int, column: str) -> Any:
     if value.dtype.kind == "M":
-        # nanoseconds have no Python form of their own
-        return to_json(value.astype("datetime64[us]").tolist(), row, column)
+        # nanoseconds have no Python form of their own; days are dates
+        known = value if value.dtype.name == "datetime64[D]" else value.astype("datetime64[us]")
+        return to_json(known.tolist(), row, column)
     if value.dtype.kind in "biufSUO" or value.dtype.names:
         item = value.tolist()
         if item is not value:

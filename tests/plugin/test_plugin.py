@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "facade"))
-
 from facade_stub import INSTANCE, PASSWORD, USER, Stub
 
 pytest_plugins = ("pytester",)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -161,17 +160,6 @@ def test_what_is_not_fitted_is_refused(
     with pytest.raises(errors.NotAModelError):
         client.models.publish(train, "m", sample=train)
     assert stub.requests == []
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written(
-    client: Client, fitted: Any, train: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tmp_path.chmod(0o500)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-
-    with pytest.raises((errors.PayloadError, OSError)):
-        client.models.publish(fitted, "m", sample=train)
 
 
 def test_a_python_stage_that_cannot_be_saved(client: Client, stub: Stub, spark: Any, train: Any) -> None:

@@ -9,7 +9,7 @@ import click
 from wmlclient.cli import common
 
 if TYPE_CHECKING:
-    from wmlclient.deployments import Deployment
+    from wmlclient.deployment import Deployment
 
 
 @click.group("deployments")

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from facade_stub import Answer, Stub, error
@@ -14,6 +15,7 @@ from facade_stub import Answer, Stub, error
 from wmlclient import KafkaConnection, SparkService, State, errors
 from wmlclient.client import Client
 from wmlclient.models import Model
+from wmlclient.schema import to_schema
 from wmlclient.states import state_of
 
 KAFKA = KafkaConnection(brokers=["k:9093"], user="ku", password="kafka-secret", api_key="key-secret")
@@ -225,6 +227,22 @@ def test_score(model: Model, stub: Stub) -> None:
     assert sent.headers["content-type"] == "application/json"
     assert scores.engine == "native"
     assert scores[0] == {"x": 1, "prediction": 0.5}
+
+
+def test_whole_numbers_that_pandas_and_numpy_made_floats(client: Client, stub: Stub) -> None:
+    guid = stub.add_model("m")
+    stub.models[guid]["entity"]["training_data_schema"] = to_schema("age int, height double, id long")
+    online = client.models.get(guid).deploy("d")
+    looks = len(stub.calls("GET", "published_models/[^/]+$"))
+
+    online.score(np.array([[1, 2.0, 3], [4, 5, 6]]), fields=["age", "height", "id"])
+    online.score(pd.DataFrame({"age": [1.0, None], "id": [1.5, 2.0]}))
+    online.score({"age": 1.0})
+
+    sent = [r.json["values"] for r in stub.calls("POST", "/online$")]
+    assert sent == [[[1, 2.0, 3], [4, 5.0, 6]], [[1, 1.5], [None, 2.0]], [[1.0]]]
+    assert [[type(v) for v in row] for row in sent[0]] == [[int, float, int]] * 2
+    assert len(stub.calls("GET", "published_models/[^/]+$")) == looks + 1
 
 
 def test_a_scoring_url_of_another_host_is_reached_where_the_user_said(model: Model, stub: Stub) -> None:

@@ -81,6 +81,7 @@ class Level(enum.IntEnum):
         (np.str_("a"), "a"),
         (np.array([1.0, INF]), [1.0, "Infinity"]),
         (np.datetime64("2026-01-02T03:04:05.000000006"), "2026-01-02T03:04:05"),
+        (np.datetime64("2026-01-02"), "2026-01-02"),
         (np.datetime64("NaT"), None),
         (pd.NA, None),
         (pd.NaT, None),
