@@ -65,9 +65,7 @@ def test_what_is_no_json_is_400(service: Service, ids: dict[str, str], id: str, 
     assert (answer.status, answer.code) == (400, wanted)
 
 
-@pytest.mark.parametrize(
-    "body", [None, True, 7, "x", [[]], {}, {"x": 1}, [1, 2], {"fields": 1, "values": 2}]
-)
+@pytest.mark.parametrize("body", [None, True, 7, "x", [[]], {}, {"x": 1}, [1, 2], {"fields": 1, "values": 2}])
 @pytest.mark.parametrize("id", BODIES)
 def test_json_of_another_form_is_400(service: Service, ids: dict[str, str], id: str, body: Any) -> None:
     answer = service.operation(id, ids=ids, data=json.dumps(body).encode())
