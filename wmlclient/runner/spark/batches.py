@@ -19,6 +19,8 @@ from wmlclient.runner.spark.models import ModelCache
 from wmlclient.runner.spark.plan import StreamPlan
 from wmlclient.runner.spark.records import META, dead_letter_columns, literal
 from wmlclient.runner.spark.session import Session
+from wmlclient.runner.spark.table import has_vectors
+from wmlclient.runner.spark.transform import with_vectors
 
 logger = logging.getLogger("wmlclient.runner.spark.driver")
 
@@ -66,6 +68,8 @@ class BatchWriter:
         self.counts = Counts()
         self.error: BaseException | None = None
         self._schema = session.jvm.org.apache.spark.sql.types.DataType.fromJson(plan.reader.schema_json())
+        fields = [dict(field, nullable=True) for field in plan.reader.fields]
+        self._vectors = fields if has_vectors({"fields": fields}) else None
         self._options = session.jvm.java.util.HashMap()
         for key, value in plan.reader.parse_options().items():
             self._options.put(key, value)
@@ -94,6 +98,8 @@ class BatchWriter:
 
     def _write(self, frame: Any) -> tuple[int, int, int]:
         judged = self._judge(frame)
+        if self._vectors is not None:
+            return self._write_counted(judged)
         before, counted = self._observe(judged, "count(1) AS n", "count(reason) AS bad")
         out = self._score(counted)
         after = None
@@ -115,6 +121,28 @@ class BatchWriter:
             self._bury(judged, self._dropped(judged), "score")
         return taken, taken - bad - dropped, bad + dropped
 
+    def _write_counted(self, judged: Any) -> tuple[int, int, int]:
+        """For models that take vectors: rows cross from one query to another, where observed counts are lost."""
+        judged = judged.persist()
+        try:
+            taken = int(judged.count())
+            bad = int(judged.filter("reason IS NOT NULL").count())
+            out = self._score(judged)
+            try:
+                dropped = self._dropped(judged) if self._plan.dropping else {}
+                self._send(out, self._spec.target)
+            except Exception as error:
+                if self._stopping.is_set() or (of_kafka(error) and not _too_large(error)):
+                    raise
+                return self._recover(judged, error)
+            if bad:
+                self._bury_unparsed(judged)
+            if dropped:
+                self._bury(judged, dropped, "score")
+            return taken, taken - bad - len(dropped), bad + len(dropped)
+        finally:
+            judged.unpersist()
+
     # -- the steps --------------------------------------------------------------------------------------------
 
     def _judge(self, frame: Any) -> Any:
@@ -130,8 +158,16 @@ class BatchWriter:
         return self._select(self._transform(judged), self._plan.output)
 
     def _transform(self, judged: Any) -> Any:
-        good = self._select(judged.filter("reason IS NULL"), self._plan.reader.inputs())
-        return self._plan.model.transform(good)
+        return self._plan.model.transform(self._inputs(judged.filter("reason IS NULL")))
+
+    def _inputs(self, good: Any) -> Any:
+        """The columns that the model takes."""
+        rows = self._select(good, self._plan.reader.inputs())
+        if self._vectors is None:
+            return rows
+        fields = [*self._vectors, json.loads(rows.schema().json())["fields"][-1]]
+        struct = json.dumps({"type": "struct", "fields": fields})
+        return with_vectors(rows, self._session.jvm.org.apache.spark.sql.types.DataType.fromJson(struct))
 
     def _send(self, frame: Any, endpoint: KafkaEndpoint) -> None:
         writer = frame.write().format("kafka").mode("append")
@@ -176,9 +212,8 @@ class BatchWriter:
         reasons = dict.fromkeys(missing, general)
         model = self._models.get(self._spec.model_dir)
         for position in missing[:_EXACT_REASONS]:
-            one = self._select(judged.filter(position_filter(position, position)), self._plan.reader.inputs())
             try:
-                _noop(model.transform(one))
+                _noop(model.transform(self._inputs(judged.filter(position_filter(position, position)))))
             except Exception as error:
                 reasons[position] = root_cause(error)
         return reasons

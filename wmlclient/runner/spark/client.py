@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from wmlclient.runner.engine.ports import PortError, SparkUnavailable, StreamSetupError, TransformFailed
-from wmlclient.runner.processes import tail
+from wmlclient.runner.processes import command_line, tail, wait_gone
 from wmlclient.runner.spark import protocol
 
 logger = logging.getLogger("wmlclient.runner.spark")
@@ -127,6 +128,12 @@ class DriverProcess:
             self._process.kill()
         self._process.wait()
         self._close_stdin()
+        # The JVM would end by itself as well, when it comes to look.
+        jvm = self.facts.get("jvm_pid")
+        if jvm and "java" in command_line(jvm):
+            with contextlib.suppress(OSError):
+                os.kill(jvm, getattr(signal, "SIGKILL", signal.SIGTERM))
+            wait_gone(jvm, 10.0)
 
     def _close_stdin(self) -> None:
         with contextlib.suppress(OSError):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 import signal
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from wmlclient.runner.processes import end_leftover, remember_pid, wait_gone
+from wmlclient.runner.processes import end_leftover, remember_pid
 
 logger = logging.getLogger("wmlclient.runner.spark.driver")
 
@@ -29,6 +30,7 @@ class Session:
         self.gateway: Any = None
         self.jvm_pid: int | None = None
         self._folder = folder
+        self._local = folder / "local"
 
     def start(self) -> None:
         """Start the JVM and the session.
@@ -38,12 +40,15 @@ class Session:
         """
         # A JVM of a driver that was killed ends by itself; two on one checkpoint must not be.
         end_leftover(self._pid_file, str(self._folder), wait=10.0)
+        # Whatever a JVM that was killed has left in its scratch folder.
+        shutil.rmtree(self._local, ignore_errors=True)
+        self._local.mkdir(parents=True)
         from pyspark.java_gateway import launch_gateway
 
         properties = self._folder / "spark.properties"
         os.environ["PYSPARK_SUBMIT_ARGS"] = f"--properties-file {_quoted(properties)} pyspark-shell"
         # pyspark leaves its connection file's folder behind where the process is killed: keep it in ours.
-        tempfile.tempdir = str(self._folder / "local")
+        tempfile.tempdir = str(self._local)
         self.gateway = launch_gateway()
         self.jvm = self.gateway.jvm
         self.jvm_pid = int(self.jvm.java.lang.ProcessHandle.current().pid())
@@ -82,21 +87,12 @@ class Session:
                 os.kill(self.jvm_pid, signal.SIGKILL)
 
     def stop(self) -> None:
-        """End the session and the JVM in good order, as far as that takes a few seconds."""
+        """End the JVM for good: its streams have been stopped, and nothing else in it is worth a slow farewell."""
+        self.kill()
         with contextlib.suppress(Exception):
-            self.spark.stop()
-        with contextlib.suppress(Exception):
-            # Its stdin is the pipe that the JVM watches.
-            self.gateway.proc.stdin.close()
-        if self.jvm_pid is not None and not self._gone(5.0):
-            self.kill()
+            self.gateway.proc.wait(10.0)
         self._pid_file.unlink(missing_ok=True)
-
-    def _gone(self, seconds: float) -> bool:
-        with contextlib.suppress(Exception):
-            self.gateway.proc.wait(seconds)
-            return True
-        return self.jvm_pid is not None and wait_gone(self.jvm_pid, 0.0)
+        shutil.rmtree(self._local, ignore_errors=True)
 
 
 def _quoted(path: Path) -> str:

@@ -96,6 +96,11 @@ def from_lines(
     return TransformResult(names, whole, {field["name"]: simple_string(field["type"]) for field in columns})
 
 
+def has_vectors(schema: dict[str, Any]) -> bool:
+    """Whether a column of this StructType is a vector."""
+    return any(_is_vector(field["type"]) for field in schema["fields"])
+
+
 def simple_string(kind: Any) -> str:
     """Spark's ``DataType.simpleString`` of a type from a schema's JSON."""
     if isinstance(kind, str):

@@ -11,7 +11,7 @@ from wmlclient.runner.engine.ports import TransformFailed, TransformResult
 from wmlclient.runner.spark.failures import root_cause
 from wmlclient.runner.spark.models import ModelCache
 from wmlclient.runner.spark.session import Session
-from wmlclient.runner.spark.table import ROW, from_lines, request_schema, to_lines
+from wmlclient.runner.spark.table import ROW, from_lines, has_vectors, request_schema, to_lines
 
 # From here on a job on all cores beats the driver's one thread (see make_frame).
 _MANY_ROWS = 4_000
@@ -70,7 +70,16 @@ def make_frame(session: Session, lines: str, schema: dict[str, Any]) -> Any:
     options.put("mode", "FAILFAST")
     struct = jvm.org.apache.spark.sql.types.DataType.fromJson(json.dumps(schema))
     parsed = functions.from_json(functions.col("value"), struct, options).alias("r")
-    return data.select(session.seq([parsed])).select("r.*", session.seq([]))
+    frame = data.select(session.seq([parsed])).select("r.*", session.seq([]))
+    return with_vectors(frame, struct) if has_vectors(schema) else frame
+
+
+def with_vectors(frame: Any, struct: Any) -> Any:
+    """The same rows under a schema with vectors, which ``from_json`` reads as the structs that they are inside.
+
+    No cast leads there. The price: what comes before is a query of its own from here on.
+    """
+    return frame.sparkSession().internalCreateDataFrame(frame.queryExecution().toRdd(), struct, False)
 
 
 def collect(session: Session, frame: Any) -> str:
