@@ -11,6 +11,7 @@ pytest-xdist has a service of its own, in its own temporary folder, on its own p
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -153,9 +154,19 @@ def wml_client(wml_server: WmlServer) -> Iterator[Client]:
 
 
 @pytest.fixture
-def kafka_broker(wml_server: WmlServer) -> Iterator[KafkaBroker]:
-    """The Kafka broker of ``wml_server``, one for the session; topics are made and deleted test by test."""
-    broker = KafkaBroker(wml_server.kafka)
+def kafka_broker(request: pytest.FixtureRequest) -> Iterator[KafkaBroker]:
+    """A Kafka broker, one for the session; topics are made and deleted test by test.
+
+    It is that of ``wml_server``, or, without a login, the one that ``KAFKA_URI`` (``host:port``) names.
+    """
+    given = os.environ.get("KAFKA_URI")
+    if given:
+        from wmlclient.connections import KafkaConnection
+
+        broker = KafkaBroker(KafkaConnection(brokers=given, create_topics=True))
+    else:
+        server: WmlServer = request.getfixturevalue("wml_server")
+        broker = KafkaBroker(server.kafka)
     try:
         yield broker
     finally:
@@ -198,8 +209,6 @@ def _given_credentials(settings: pytest.Config) -> Any:
     if file:
         found = config.from_file(file)
     elif url:
-        import os
-
         found = config.from_env({**os.environ, "WMLCLIENT_URL": url})
     else:
         return None

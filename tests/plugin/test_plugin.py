@@ -24,6 +24,7 @@ def stub() -> Iterator[Stub]:
 @pytest.fixture
 def environment(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     """User, password and instance of the stand-in."""
+    monkeypatch.delenv("KAFKA_URI", raising=False)
     monkeypatch.setenv("WMLCLIENT_USERNAME", USER)
     monkeypatch.setenv("WMLCLIENT_PASSWORD", PASSWORD)
     monkeypatch.setenv("WMLCLIENT_INSTANCE_ID", INSTANCE)
@@ -156,6 +157,19 @@ def test_a_service_without_kafka_says_so(pytester: pytest.Pytester, stub: Stub) 
 
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*ConfigError*no Kafka service*"])
+
+
+def test_a_broker_that_runs_is_used(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_URI", "broker-of-mine:9092")
+    pytester.makepyfile(
+        """
+        def test_it(kafka_broker):
+            assert kafka_broker.brokers == ("broker-of-mine:9092",)
+            assert kafka_broker.connection.security_protocol == "PLAINTEXT"
+        """
+    )
+
+    pytester.runpytest_subprocess(*STRICT).assert_outcomes(passed=1)
 
 
 def test_the_fixtures_are_listed_with_their_help(pytester: pytest.Pytester) -> None:
