@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,15 @@ def varied(model: Any, params: dict[str, Any]) -> Any:
     for name, value in params.items():
         other.set(other.getParam(name), value)
     return other
+
+
+def fitted(estimator: Any, train: Any) -> Any:
+    """The model; PySpark fits its parts in a thread pool that it leaves to the garbage collector."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        model = estimator.fit(train)
+        gc.collect()
+    return model
 
 
 def vectors(values: Any, count: int, seed: int = SEED) -> list[list[Any]]:
@@ -207,7 +218,7 @@ def test_one_vs_rest(spark: Any, tmp_path: Path, name: str) -> None:
     from pyspark.ml.classification import OneVsRest
 
     train = numbers(spark, 3)
-    model = OneVsRest(classifier=classifier(name)).fit(train)
+    model = fitted(OneVsRest(classifier=classifier(name)), train)
     rows = [[["Infinity", *[0.0] * 5]], [["NaN"] * 6], [None]]
     for params in ({}, {"predictionCol": ""}):
         count = max(ROWS, 10_000) if name == "LogisticRegression" and not params else 1_000
@@ -236,7 +247,7 @@ def test_tuned_models(spark: Any, tmp_path: Path, name: str, nested: bool) -> No
         estimator=estimator, estimatorParamMaps=grid, evaluator=BinaryClassificationEvaluator(), seed=1,
         collectSubModels=nested, **more,
     )  # fmt: skip
-    model = tuner.fit(train)
+    model = fitted(tuner, train)
     proof = prove(
         spark, model, train.select("features").schema, tmp_path, values=vectors(moderate, 2_000), rows=0
     )
