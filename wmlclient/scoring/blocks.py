@@ -58,7 +58,7 @@ class SparseBlock:
         values: Values, float64.
     """
 
-    __slots__ = ("_rows", "ends", "indices", "size", "values")
+    __slots__ = ("_index_rows", "_rows", "ends", "indices", "size", "values")
 
     def __init__(self, size: int, ends: Ints, indices: Ints, values: Floats) -> None:
         self.size = size
@@ -66,9 +66,16 @@ class SparseBlock:
         self.indices = indices
         self.values = values
         self._rows: list[Sparse] | None = None
+        self._index_rows: list[list[list[int]]] = []
 
     def __len__(self) -> int:
         return len(self.ends)
+
+    def with_values(self, values: Floats) -> SparseBlock:
+        """The same places with other values; what was made of the indices is shared."""
+        block = SparseBlock(self.size, self.ends, self.indices, values)
+        block._index_rows = self._index_rows
+        return block
 
     def row_numbers(self) -> Ints:
         """For each stored value, the row it belongs to."""
@@ -78,24 +85,30 @@ class SparseBlock:
     def rows(self) -> list[Sparse]:
         """The rows, each a sparse vector."""
         if self._rows is None:
-            size, indices, values = self.size, self.indices.tolist(), self.values.tolist()
-            rows, start = [], 0
-            for end in self.ends.tolist():
-                rows.append(Sparse(size, indices[start:end], values[start:end]))
-                start = end
-            self._rows = rows
+            size = self.size
+            values = _sliced(self.values, self.ends)
+            self._rows = [Sparse(size, some, own) for some, own in zip(self._indices(), values)]
         return self._rows
 
     def json(self) -> list[Any]:
         """The rows as online answers show them: ``[size, indices, values]``."""
-        size, indices, values = self.size, self.indices.tolist(), self.values.tolist()
-        plain = bool(np.isfinite(self.values).all())
-        rows, start = [], 0
-        for end in self.ends.tolist():
-            some = values[start:end]
-            rows.append([size, indices[start:end], some if plain else json_floats(some)])
-            start = end
-        return rows
+        size = self.size
+        values: list[Any] = _sliced(self.values, self.ends)
+        if not np.isfinite(self.values).all():
+            values = list(map(json_floats, values))
+        return [[size, some, own] for some, own in zip(self._indices(), values)]
+
+    def _indices(self) -> list[list[int]]:
+        if not self._index_rows:
+            self._index_rows.append(_sliced(self.indices, self.ends))
+        return self._index_rows[0]
+
+
+def _sliced(values: Any, ends: Ints) -> list[Any]:
+    """The values of each row as a list."""
+    flat = values.tolist()
+    stops = ends.tolist()
+    return [flat[start:stop] for start, stop in zip([0, *stops], stops)]
 
 
 Block: TypeAlias = "list[Any] | Floats | DenseBlock | SparseBlock"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -216,8 +217,19 @@ def _is_decimal(value: Any) -> bool:
         return False
 
 
-def _timestamp(text: str) -> datetime.datetime:
-    return datetime.datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
+_TIMESTAMP = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.\d{1,9})?)?(?:Z|[+-](\d\d):?(\d\d))?)?",
+    re.ASCII,
+)
+
+
+def _timestamp(text: str) -> None:
+    """Raises unless it is an ISO timestamp; ``datetime.fromisoformat`` takes fewer of them before Python 3.11."""
+    found = _TIMESTAMP.fullmatch(text)
+    if not found:
+        raise ValueError(text)
+    year, month, day, hour, minute, second, _, _ = (int(part or 0) for part in found.groups())
+    datetime.datetime(year, month, day, hour, minute, second)
 
 
 def _parses(parse: Callable[[str], Any], kind: type) -> _One:

@@ -35,6 +35,18 @@ def reader(type: str) -> Reader | None:
     return None
 
 
+_READY: dict[str, frozenset[type]] = {
+    "string": frozenset({str, type(None)}),
+    "double": frozenset({float, type(None)}),
+    "boolean": frozenset({bool, type(None)}),
+}
+
+
+def ready(type_name: str) -> frozenset[type]:
+    """The Python types whose values :func:`reader` returns as they are."""
+    return _READY.get(type_name, frozenset())
+
+
 def _double(value: Any) -> Any:
     if value.__class__ is float or value is None:
         return value

@@ -32,4 +32,9 @@ def collector_paused() -> Iterator[None]:
         with _lock:
             _pausing -= 1
             if _pausing == 0 and _was_enabled:
+                if gc.get_freeze_count() == 0:
+                    # Moves the new objects to the oldest generation at once. Left among the young ones they would
+                    # all be walked over by the next collection, which is due at the next object.
+                    gc.freeze()
+                    gc.unfreeze()
                 gc.enable()

@@ -17,9 +17,9 @@ from typing import Any
 from wmlclient.scoring.blocks import Block, DenseBlock, SparseBlock, rows_of
 from wmlclient.scoring.columns import Column, Drop, Frame, Invalid, Step
 from wmlclient.scoring.errors import InputError, RowDropped, RowError
-from wmlclient.scoring.inputs import Reader, reader
+from wmlclient.scoring.inputs import Reader, reader, ready
 from wmlclient.scoring.pauses import collector_paused
-from wmlclient.scoring.values import json_float, json_vector
+from wmlclient.scoring.values import finite, json_float, json_vector
 
 _log = logging.getLogger("wmlclient.scoring.plan")
 
@@ -52,6 +52,7 @@ class Plan:
         self._order = [frame.visible[name] for name in self.fields]
         self._all = self._order == list(range(len(frame.slots)))
         self._readers = [(slot, read) for slot, column in enumerate(columns) if (read := reader(column.type))]
+        self._ready = {slot: ready(column.type) for slot, column in enumerate(columns)}
         self._run_steps = [_compiled(step) for step in frame.steps]
         self._encoders = [
             (place, encode) for place, column in enumerate(self.columns) if (encode := encoder(column.type))
@@ -119,7 +120,8 @@ class Plan:
         """The output columns for many rows; raises whatever a stage raises for any of them."""
         columns: list[Any] = list(map(list, zip(*values)))
         for slot, read in self._readers:
-            columns[slot] = list(map(read, columns[slot]))
+            if not set(map(type, columns[slot])) <= self._ready[slot]:
+                columns[slot] = list(map(read, columns[slot]))
         columns += [[value] * len(values) for value in self._added]
         for step in self._steps:
             inputs = [columns[slot] for slot in step.inputs]
@@ -220,7 +222,7 @@ def encoder(type: str) -> Reader | None:
     if type == "vector":
         return json_vector
     if type in ("double", "float"):
-        return lambda value: value if value is None else json_float(value)
+        return json_double
     if type.startswith("array<"):
         element = encoder(type[6:-1])
         if element is not None:
@@ -228,11 +230,24 @@ def encoder(type: str) -> Reader | None:
     return None
 
 
+def json_double(value: Any) -> Any:
+    """A double or null as online answers show it."""
+    return value if value is None else json_float(value)
+
+
 def _json_column(column: Block, encode: Reader | None) -> list[Any]:
     if isinstance(column, (DenseBlock, SparseBlock)):
         return column.json()
     rows = rows_of(column)
-    return rows if encode is None else list(map(encode, rows))
+    if encode is None:
+        return rows
+    if encode is json_double:
+        try:
+            if finite(rows):
+                return rows
+        except TypeError:
+            _log.debug("a column of doubles has nulls")
+    return list(map(encode, rows))
 
 
 def check_lengths(fields: Sequence[str], values: Sequence[Any]) -> None:

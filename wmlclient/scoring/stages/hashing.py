@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -105,9 +106,8 @@ def hashing_tf(saved: SavedStage, params: Params) -> Stage:
                 return None
             lengths = np.fromiter(map(len, column), dtype=np.int64, count=len(column))
             lookup = index.__getitem__
-            flat = np.fromiter(
-                (lookup(term) for terms in column for term in terms), dtype=np.int64, count=int(lengths.sum())
-            )
+            terms = itertools.chain.from_iterable(column)
+            flat = np.fromiter(map(lookup, terms), dtype=np.int64, count=int(lengths.sum()))
             block = count_block(flat, lengths, size)
             if binary:
                 block.values = np.ones_like(block.values)
@@ -148,7 +148,7 @@ def scaled_batch(factors: list[float]) -> Callable[[Block], tuple[Block] | None]
     def batch(column: Block) -> tuple[Block] | None:
         block = vectors_of(column)
         if isinstance(block, SparseBlock) and block.size == len(factors):
-            return (SparseBlock(block.size, block.ends, block.indices, block.values * array[block.indices]),)
+            return (block.with_values(block.values * array[block.indices]),)
         if isinstance(block, DenseBlock) and len(block.features) == len(factors):
             return (DenseBlock([f * by for f, by in zip(block.features, factors)], len(block)),)
         return None

@@ -10,7 +10,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from wmlclient.scoring.blocks import Block, vectors_of
+import numpy as np
+
+from wmlclient.scoring.blocks import Block, DenseBlock, vectors_of
 from wmlclient.scoring.columns import Column, Frame
 from wmlclient.scoring.linear import Dot, Margins
 from wmlclient.scoring.registry import Params, Stage, loads, number, numbers, text, training
@@ -207,15 +209,11 @@ def _binomial(matrix: Matrix, intercept: float, params: Params) -> tuple[Any, An
         if margins is None:
             return None
         margins = margins + intercept
-        numbers = margins.tolist()
         # math.exp, not numpy's: the two may differ in the last bit, and rows and columns must agree.
-        no = [1.0 / (1.0 + exp(margin)) for margin in numbers]
-        yes = [1.0 - p for p in no]
-        if from_raw:
-            prediction = [1.0 if margin > limit else 0.0 for margin in numbers]
-        else:
-            prediction = [1.0 if p > threshold else 0.0 for p in yes]
-        return [[-m, m] for m in numbers], [list(pair) for pair in zip(no, yes)], prediction
+        no = np.array([1.0 / (1.0 + exp(margin)) for margin in margins.tolist()], dtype=np.float64)
+        yes = 1.0 - no
+        prediction = (margins > limit if from_raw else yes > threshold).astype(np.float64)
+        return DenseBlock([-margins, margins], len(margins)), DenseBlock([no, yes], len(margins)), prediction
 
     return row, batch
 
