@@ -20,9 +20,13 @@ def enabled() -> Iterator[None]:
 
 
 def test_paused_inside_and_on_again_after_an_error() -> None:
-    with pytest.raises(ValueError, match="stop"), collector_paused():
-        assert not gc.isenabled()
-        raise ValueError("stop")
+    def work() -> None:
+        with collector_paused():
+            assert not gc.isenabled()
+            raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        work()
 
 
 def test_pauses_inside_pauses() -> None:
