@@ -14,7 +14,7 @@ from facade_stub import INSTANCE, PASSWORD, USER, Stub
 
 import wmlclient
 from wmlclient import KafkaConnection, errors
-from wmlclient.client import Client
+from wmlclient.client import Client, _Local
 
 
 def test_the_instance(client: Client) -> None:
@@ -85,6 +85,7 @@ def runner(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> type[FakeRunner]:
     module = types.ModuleType("wmlclient.runner.launch")
     module.LocalRunner = FakeRunner  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "wmlclient.runner.launch", module)
+    monkeypatch.setattr(_Local, "NEEDS", ())
     monkeypatch.setattr(FakeRunner, "made", [])
     monkeypatch.setattr(FakeRunner, "broken", False)
     monkeypatch.setattr(FakeRunner, "url", stub.url)
