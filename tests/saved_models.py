@@ -43,6 +43,29 @@ _MATRIX = pa.struct(
 )
 
 
+def _udt(name: str, python: str, fields: pa.StructType) -> dict[str, Any]:
+    words = {"int8": "byte", "int32": "integer", "bool": "boolean"}
+    columns = []
+    for each in fields:
+        kind: Any = words.get(str(each.type))
+        if kind is None:
+            element = {"int32": "integer", "double": "double"}[str(each.type.value_type)]
+            kind = {"type": "array", "elementType": element, "containsNull": False}
+        columns.append({"name": each.name, "type": kind, "nullable": each.nullable, "metadata": {}})
+    return {
+        "type": "udt",
+        "class": f"org.apache.spark.ml.linalg.{name}",
+        "pyClass": f"pyspark.ml.linalg.{python}",
+        "sqlType": {"type": "struct", "fields": columns},
+    }
+
+
+_UDTS = {
+    "interceptVector": _udt("VectorUDT", "VectorUDT", _VECTOR),
+    "coefficientMatrix": _udt("MatrixUDT", "MatrixUDT", _MATRIX),
+}
+
+
 def write_stage(
     folder: Path, java_class: str, uid: str, params: dict[str, Any], defaults: dict[str, Any] | None = None
 ) -> Path:
@@ -120,6 +143,19 @@ def _logistic(folder: Path, weight: float) -> None:
             "isMultinomial": pa.array([False], pa.bool_()),
         }
     )
+    # Spark believes its own note in the file, not Parquet's types, about what is a vector.
+    names = {"int32": "integer", "bool": "boolean"}
+    columns = [
+        {
+            "name": column.name,
+            "type": _UDTS.get(column.name) or names[str(column.type)],
+            "nullable": True,
+            "metadata": {},
+        }
+        for column in table.schema
+    ]
+    note = json.dumps({"type": "struct", "fields": columns})
+    table = table.replace_schema_metadata({"org.apache.spark.sql.parquet.row.metadata": note})
     (folder / "data").mkdir()
     parquet.write_table(table, folder / "data" / "part-00000-0-c000.snappy.parquet")
     (folder / "data" / "_SUCCESS").touch()
