@@ -92,6 +92,7 @@ class Compiler:
             exp.Length: lambda node: Typed("int", strict(len, self._text(node.this))),
             exp.DPipe: lambda node: self._joined([node.this, node.expression]),
             exp.Concat: lambda node: self._joined(node.expressions),
+            exp.Anonymous: self._by_name,
         }
 
     def compile(self, node: Any) -> Typed:
@@ -251,6 +252,15 @@ class Compiler:
             raise Unsupported(_shown(node))
         inner = self.compile(node.this).value
         return Typed("boolean", lambda row: inner(row) is None)
+
+    def _by_name(self, node: Any) -> Typed:
+        """Functions that sqlglot has no class for."""
+        name = str(node.this).lower()
+        if name not in ("isnull", "isnotnull") or len(node.expressions) != 1:
+            raise Unsupported(_shown(node))
+        inner = self.compile(node.expressions[0]).value
+        null = name == "isnull"
+        return Typed("boolean", lambda row: (inner(row) is None) is null)
 
     def _isnan(self, node: Any) -> Typed:
         inner = double(self.compile(node.this)).value

@@ -70,7 +70,9 @@ def less_or_equal(left: float, right: float) -> bool:
 
 
 def power(base: float, exponent: float) -> float:
-    """``Math.pow``."""
+    """``Math.pow``, which knows nothing of 1 to the power of infinity or NaN."""
+    if exponent - exponent != 0.0 and (exponent != exponent or abs(base) == 1.0):
+        return math.nan
     try:
         return math.pow(base, exponent)
     except OverflowError:

@@ -74,6 +74,8 @@ def _mean(index: dict[Any, int], vectors: Any) -> tuple[Row, Batch]:
 
     def row(words: list[Any]) -> list[float] | Sparse:
         if not words:
+            if words is None:
+                raise Invalid("the words are null")
             return Sparse(size, [], [])
         total = np.zeros(size)
         for word in words:

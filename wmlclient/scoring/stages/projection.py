@@ -175,7 +175,7 @@ def bucketed_random_projection_lsh_model(saved: SavedStage, params: Params) -> S
         frame.vector(params.inputCol, saved.uid)
         frame.add(saved.uid, [params.inputCol], [Column(params.outputCol, "array<vector>")], row, batch)
 
-    return Stage(saved.uid, saved.java_class, bind)
+    return Stage(saved.uid, saved.java_class, bind, hints={params.inputCol: [[0.0] * unit.num_cols]})
 
 
 def _floor(value: float) -> float:

@@ -21,7 +21,7 @@ from wmlclient.scoring.registry import Params, Stage, boolean, loads, number, te
 from wmlclient.scoring.saved import SavedStage
 from wmlclient.scoring.stages.hashing import scaled, scaled_batch
 from wmlclient.scoring.stages.logistic import divide
-from wmlclient.scoring.stages.scaling import _centred, _same, _same_batch
+from wmlclient.scoring.stages.scaling import _centred
 from wmlclient.scoring.stages.vectors import most_stored
 from wmlclient.scoring.values import Sparse, to_dense, vector_from_json, vector_size
 
@@ -80,7 +80,8 @@ def robust_scaler_model(saved: SavedStage, params: Params) -> Stage:
     elif scaling:
         row, batch = scaled(factors), scaled_batch(factors)
     else:
-        row, batch = _same, _same_batch
+        # Spark's function gives back what it gets, even a null.
+        row, batch = (lambda vector: vector), (lambda column: (column,))
     return on_vectors(saved, params, len(median), row, batch)
 
 

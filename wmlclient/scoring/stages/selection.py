@@ -124,7 +124,7 @@ def selector_model(saved: SavedStage, params: Params) -> Stage:
         output = Column(params.outputCol, "vector", size=len(chosen))
         frame.add(saved.uid, [params.featuresCol], [output], row, batch)
 
-    return Stage(saved.uid, saved.java_class, bind)
+    return Stage(saved.uid, saved.java_class, bind, hints=_wide_enough(params.featuresCol, chosen))
 
 
 @loads(
@@ -149,7 +149,11 @@ def vector_slicer(saved: SavedStage, params: Params) -> Stage:
         output = Column(params.outputCol, "vector", size=len(chosen))
         frame.add(saved.uid, [params.inputCol], [output], row, batch)
 
-    return Stage(saved.uid, saved.java_class, bind)
+    return Stage(saved.uid, saved.java_class, bind, hints=_wide_enough(params.inputCol, chosen))
+
+
+def _wide_enough(name: str, chosen: list[int]) -> dict[str, list[list[float]]]:
+    return {name: [[0.0] * (max(chosen, default=0) + 1)]}
 
 
 # -- VectorSizeHint ---------------------------------------------------------------------------------------------
@@ -191,7 +195,7 @@ def vector_size_hint(saved: SavedStage, params: Params) -> Stage:
             frame.add(saved.uid, [name], [checked], row, batch)
             frame.select(order)
 
-    return Stage(saved.uid, saved.java_class, bind)
+    return Stage(saved.uid, saved.java_class, bind, hints={name: [[0.0] * size]})
 
 
 # -- VectorIndexer ----------------------------------------------------------------------------------------------
@@ -225,7 +229,7 @@ def vector_indexer_model(saved: SavedStage, params: Params) -> Stage:
         output = Column(params.outputCol, "vector", size=size)
         frame.add(saved.uid, [params.inputCol], [output], row, _categories_batch(size, index, invalid))
 
-    return Stage(saved.uid, saved.java_class, bind)
+    return Stage(saved.uid, saved.java_class, bind, hints={params.inputCol: [[0.0] * size]})
 
 
 def _categories(size: int, index: dict[int, dict[float, float]], invalid: str) -> Row:
