@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,3 +55,8 @@ def service(shared: Service) -> Iterator[Service]:
     """A service with nothing in it."""
     yield shared
     shared.clean()
+
+
+@pytest.fixture
+def no_java(tmp_path: Path) -> dict[str, str]:
+    return {"JAVA_HOME": str(tmp_path / "nothing"), "PATH": str(tmp_path / "nothing")}
