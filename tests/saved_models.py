@@ -86,7 +86,12 @@ def write_stage(
 
 
 def text_pipeline(
-    folder: Path, *, weight: float = 0.25, fitted: bool = True, last: str | None = None
+    folder: Path,
+    *,
+    weight: float = 0.25,
+    fitted: bool = True,
+    last: str | None = None,
+    labels: tuple[str, ...] = (),
 ) -> Path:
     """Tokenizer, HashingTF and LogisticRegression on a column ``text``.
 
@@ -95,11 +100,15 @@ def text_pipeline(
         weight: Of every second feature; two weights make two models.
         fitted: A ``PipelineModel``, or the ``Pipeline`` before it.
         last: Another Java class for the last stage, e.g. one that is not Spark's own.
+        labels: A ``StringIndexerModel`` of a column ``mood`` with these labels goes first.
     """
     uids = ["Tokenizer_1", "HashingTF_2", "LogisticRegression_3"]
     kind = "PipelineModel" if fitted else "Pipeline"
-    write_stage(folder, f"org.apache.spark.ml.{kind}", f"{kind}_0", {"stageUids": uids})
-    stages = [folder / "stages" / f"{index}_{uid}" for index, uid in enumerate(uids)]
+    all_uids = ["StringIndexer_0", *uids] if labels else uids
+    write_stage(folder, f"org.apache.spark.ml.{kind}", f"{kind}_0", {"stageUids": all_uids})
+    stages = [folder / "stages" / f"{index}_{uid}" for index, uid in enumerate(all_uids)]
+    if labels:
+        _indexer(stages.pop(0), labels)
     feature = "org.apache.spark.ml.feature"
     write_stage(stages[0], f"{feature}.Tokenizer", uids[0], {"inputCol": "text", "outputCol": "words"})
     write_stage(
@@ -125,6 +134,14 @@ def text_pipeline(
     if fitted:
         _logistic(stages[2], weight)
     return folder
+
+
+def _indexer(folder: Path, labels: tuple[str, ...]) -> None:
+    params = {"inputCol": "mood", "outputCol": "label"}
+    write_stage(folder, "org.apache.spark.ml.feature.StringIndexerModel", "StringIndexer_0", params)
+    (folder / "data").mkdir()
+    table = pa.table({"labelsArray": pa.array([[list(labels)]], pa.list_(pa.list_(pa.string())))})
+    parquet.write_table(table, folder / "data" / "part-00000-0-c000.snappy.parquet")
 
 
 def _logistic(folder: Path, weight: float) -> None:
