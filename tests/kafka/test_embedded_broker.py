@@ -10,7 +10,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from conftest import endpoint_of
+from kafka_stand import endpoint_of
 from spark_stand import eventually
 
 from wmlclient.runner.broker import Broker, BrokerFailed

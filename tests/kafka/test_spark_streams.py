@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 import pytest
-from conftest import Stream
+from kafka_stand import Stream
 from spark_stand import Fitted, eventually
 
 from wmlclient.runner.broker import Broker

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, get_args
@@ -134,8 +135,11 @@ def client_options(endpoint: KafkaEndpoint) -> dict[str, Any]:
 @contextmanager
 def _admin(endpoint: KafkaEndpoint, seconds: float) -> Iterator[Any]:
     try:
-        from kafka import KafkaAdminClient
-        from kafka.errors import KafkaError
+        with warnings.catch_warnings():
+            # kafka-python reads its own files in a way that Python 3.11 and 3.12 warn of.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            from kafka import KafkaAdminClient
+            from kafka.errors import KafkaError
     except ImportError:
         raise StreamSetupError(
             "kafka_python_not_found", "kafka-python is not installed. Run: pip install 'wmlclient[local]'"
