@@ -50,7 +50,8 @@ def test_dct(spark: Any, tmp_path: Path, size: int, inverse: bool) -> None:
     from pyspark.ml.feature import DCT
 
     stage = DCT(inputCol="v", outputCol="o", inverse=inverse)
-    rows = [*made(size, 100), [[0.0] * size], [["NaN"] * size], [[size, [], []]], [None]]
+    rows = [*made(size, 200), [[0.0] * size], [["NaN"] * size], [[size, [], []]], [None]]
+    rows += [[["NaN", *[1.0] * (size - 1)]], [[*[1.0] * (size - 1), "NaN"]]]
     proof = prove(spark, stage, vectors("v"), tmp_path, values=rows, rows=0)
     assert proof.refused == 1
     assert proof.comparison.largest_difference <= 1e-12

@@ -52,8 +52,17 @@ def test_the_cosine_transform_is_orthogonal(tmp_path: Path, size: int) -> None:
 
 def test_the_cosine_transform_of_one_value_and_of_none(tmp_path: Path) -> None:
     model = load_feature(tmp_path, "DCT", ONE, VECTOR)
-    assert outputs(model, [[[7.5]], [[1, [], []]]]) == [[7.5], [0.0]]
+    assert outputs(model, [[[7.5]], [[1, [], []]], [["Infinity"]]]) == [[7.5], [0.0], ["Infinity"]]
     assert outputs(model, [[[]]]) == ["the vector is empty"]
+
+
+@pytest.mark.parametrize("size", [2, 5, 16, 17])
+def test_the_cosine_transform_of_what_is_not_finite(tmp_path: Path, size: int) -> None:
+    model = load_feature(tmp_path, "DCT", ONE, VECTOR)
+    rest = [1.0] * (size - 2)
+    assert outputs(model, [[["NaN", "Infinity", *rest]]]) == [["NaN"] * size]
+    for odd in ("Infinity", "-Infinity"):
+        assert "too large to be transformed" in outputs(model, [[[1.0, odd, *rest]]])[0]
 
 
 def test_the_cosine_transform_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,19 +70,15 @@ def _mean(index: dict[Any, int], vectors: Any) -> tuple[Row, Batch]:
     """
     unknown, size = len(vectors) - 1, vectors.shape[1]
     lookup = index.get
-    by_index = list(vectors)
 
     def row(words: list[Any]) -> list[float] | Sparse:
         if not words:
             if words is None:
                 raise Invalid("the words are null")
             return Sparse(size, [], [])
-        total = np.zeros(size)
-        for word in words:
-            at = lookup(word)
-            if at is not None:
-                total += by_index[at]
-        mean: list[float] = (total * (1.0 / len(words))).tolist()
+        # accumulate adds one row after the other, which reduce need not; 0.0 turns a sum of -0.0 into Spark's.
+        sums = np.add.accumulate(vectors[[lookup(word, unknown) for word in words]], axis=0)
+        mean: list[float] = ((sums[-1] + 0.0) * (1.0 / len(words))).tolist()
         return mean
 
     def batch(column: Block) -> tuple[Block] | None:
@@ -300,7 +296,7 @@ def min_hash_lsh_model(saved: SavedStage, params: Params) -> Stage:
             places = [at + 1 for at, value in zip(vector.indices, vector.values) if value]
         if not places:
             raise Invalid("the vector has no value other than zero")
-        return [[float(min((at * a + b) % PRIME for at in places))] for a, b in pairs]
+        return [[float(min([(at * a + b) % PRIME for at in places]))] for a, b in pairs]
 
     def batch(column: Block) -> tuple[Block] | None:
         block = vectors_of(column)

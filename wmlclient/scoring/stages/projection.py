@@ -21,7 +21,7 @@ from wmlclient.scoring.linear import Margins
 from wmlclient.scoring.registry import Params, Stage, boolean, integer, loads, number, text, training
 from wmlclient.scoring.saved import Matrix, SavedStage
 from wmlclient.scoring.stages.rescaling import on_vectors
-from wmlclient.scoring.values import to_dense
+from wmlclient.scoring.values import finite, to_dense
 
 MAX_DCT = 1 << 20
 """The longest vector that is transformed."""
@@ -53,18 +53,30 @@ def pca_model(saved: SavedStage, params: Params) -> Stage:
 
 @loads("org.apache.spark.ml.feature.DCT", inputCol=text, outputCol=text, inverse=boolean)
 def dct(saved: SavedStage, params: Params) -> Stage:
-    """``DCT``: the cosine transform DCT-II, or its inverse, scaled to be orthogonal; always dense."""
+    """``DCT``: the cosine transform DCT-II, or its inverse, scaled to be orthogonal; always dense.
+
+    A vector with an infinite value is refused: how infinities meet in Spark depends on its fast transform.
+    """
     inverse = bool(params.inverse)
 
     def row(vector: Any) -> list[float]:
         values = to_dense(vector)
         size = len(values)
-        if size == 0:
-            raise Invalid("the vector is empty")
-        if size > DIRECT_DCT:
-            return _fourier(values, inverse)
+        if size < 2:
+            if size == 0:
+                raise Invalid("the vector is empty")
+            return list(values)
+        out = _fourier(values, inverse) if size > DIRECT_DCT else direct(values)
+        if not finite(out):
+            if any(value != value for value in values):
+                return [math.nan] * size
+            # Where infinities meet depends on the order of the sums, which is another in Spark.
+            raise Invalid("the vector is infinite or too large to be transformed as Spark does it")
+        return out
+
+    def direct(values: list[float]) -> list[float]:
         out = []
-        for weights in _cosines(size, inverse):
+        for weights in _cosines(len(values), inverse):
             total = 0.0
             for value, weight in zip(values, weights):
                 total += value * weight
@@ -74,13 +86,15 @@ def dct(saved: SavedStage, params: Params) -> Stage:
     @np.errstate(all="ignore")
     def batch(column: Block) -> tuple[Block] | None:
         block = vectors_of(column)
-        if not isinstance(block, DenseBlock) or not 0 < len(block.features) <= DIRECT_DCT:
+        if not isinstance(block, DenseBlock) or not 1 < len(block.features) <= DIRECT_DCT:
             return None
         features = []
         for weights in _cosines(len(block.features), inverse):
             total: Floats = np.zeros(len(block))
             for feature, weight in zip(block.features, weights):
                 total += feature * weight
+            if not np.isfinite(total).all():
+                return None
             features.append(total)
         return (DenseBlock(features, len(block)),)
 
@@ -96,7 +110,7 @@ def _cosines(size: int, inverse: bool) -> list[list[float]]:
         [scales[k] * math.cos(math.pi * ((2 * n + 1) * k % (4 * size)) / (2 * size)) for n in range(size)]
         for k in range(size)
     ]
-    return list(map(list, zip(*forward))) if inverse and size > 1 else forward
+    return list(map(list, zip(*forward))) if inverse else forward
 
 
 def _fourier(values: list[float], inverse: bool) -> list[float]:
