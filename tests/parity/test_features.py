@@ -177,4 +177,4 @@ def test_standard_scaler(spark: Any, tmp_path: Path, with_mean: bool, with_std: 
         [(Vectors.dense([float(i), i * 1e6, 5.0, -0.1 * i, 1e-7 * i * i]),) for i in range(20)], ["v"]
     )
     model = StandardScaler(inputCol="v", outputCol="scaled", withMean=with_mean, withStd=with_std).fit(train)
-    prove(spark, model, train.schema, tmp_path, invalid=True)
+    prove(spark, model, train.schema, tmp_path, nulls=True, invalid=True)

@@ -79,7 +79,7 @@ def _key(type: str) -> Callable[[Any], Any] | None:
     if type == "string":
         return None
     if type in ("double", "float"):
-        return lambda value: value if value else str(value) if value is not None else None
+        return lambda value: value if value is None or (value and value == value) else str(value)
     return lambda value: value if value is None else str(value)
 
 

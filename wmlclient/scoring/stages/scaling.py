@@ -44,13 +44,11 @@ def standard_scaler_model(saved: SavedStage, params: Params) -> Stage:
 
 
 def _same(vector: Any) -> Any:
-    if vector is None:
-        raise Invalid("the vector is null")
     return vector
 
 
-def _same_batch(column: Block) -> tuple[Block] | None:
-    return None if isinstance(column, list) and None in column else (column,)
+def _same_batch(column: Block) -> tuple[Block]:
+    return (column,)
 
 
 def _centred(mean: list[float], factors: list[float] | None) -> tuple[Any, Any]:

@@ -1,0 +1,249 @@
+"""Small saved regressions and cluster models, and what Spark 4.2 answers for each of some rows.
+
+The answers were recorded by loading these very folders with PySpark 4.2.0 and scoring ``ROWS``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from saved_by_hand import MATRIX, VECTOR, dense, matrix, save, write
+
+ROWS: list[list[Any]] = [
+    [1.0, 2.0, 0.5],
+    [0.25, 0.0, 3.0],
+    [3, [0, 2], [1.5, 2.0]],
+    [3, [1], [4.0]],
+    [0.5, 0.125, 0.1],
+    [7.0, 1.0, 0.3],
+]
+"""Dense vectors of three values, and sparse ones as [size, indices, values]."""
+
+COEFFICIENTS = dense([0.5, -0.75, 0.3])
+SPARSE = {"type": 0, "size": 3, "indices": [0, 2], "values": [0.5, -0.75]}
+
+
+def floats(*values: float) -> pa.Array:
+    """A column of one double, or of more."""
+    return pa.array(values, pa.float64())
+
+
+def linear(coefficients: dict[str, Any] = COEFFICIENTS, **params: Any) -> Callable[[Path], Path]:
+    """A linear regression."""
+
+    def make(folder: Path) -> Path:
+        data = {
+            "intercept": floats(0.1),
+            "coefficients": pa.array([coefficients], VECTOR),
+            "scale": floats(1.0),
+        }
+        return save(folder, "regression.LinearRegressionModel", params, data)
+
+    return make
+
+
+def glm(**params: Any) -> Callable[[Path], Path]:
+    """A generalized linear regression."""
+
+    def make(folder: Path) -> Path:
+        data = {"intercept": floats(0.1), "coefficients": pa.array([COEFFICIENTS], VECTOR)}
+        return save(folder, "regression.GeneralizedLinearRegressionModel", params, data)
+
+    return make
+
+
+def machine(folder: Path) -> Path:
+    """A factorization machine with two factors."""
+    factors = matrix([[0.1, -0.2], [0.3, 0.5], [-0.7, 0.25]], transposed=False)
+    data = {
+        "intercept": floats(0.1),
+        "linear": pa.array([COEFFICIENTS], VECTOR),
+        "factors": pa.array([factors], MATRIX),
+    }
+    return save(folder, "regression.FMRegressionModel", {"factorSize": 2}, data)
+
+
+def isotonic(boundaries: tuple[float, ...] = (-1.0, 0.0, 2.0, 2.5), **params: Any) -> Callable[[Path], Path]:
+    """An isotonic regression on the second value of the vector."""
+
+    def make(folder: Path) -> Path:
+        data = {
+            "boundaries": pa.array([boundaries], pa.list_(pa.float64())),
+            "predictions": pa.array([[0.1 * 3**n for n in range(len(boundaries))]], pa.list_(pa.float64())),
+            "isotonic": pa.array([True]),
+        }
+        given = {"featureIndex": 1, "isotonic": True, **params}
+        return save(folder, "regression.IsotonicRegressionModel", given, data)
+
+    return make
+
+
+def survival(**params: Any) -> Callable[[Path], Path]:
+    """A survival regression."""
+
+    def make(folder: Path) -> Path:
+        data = {
+            "coefficients": pa.array([COEFFICIENTS], VECTOR),
+            "intercept": floats(0.1),
+            "scale": floats(0.7),
+        }
+        given = {"quantileProbabilities": [0.1, 0.5, 0.99], **params}
+        return save(folder, "regression.AFTSurvivalRegressionModel", given, data)
+
+    return make
+
+
+CENTERS = [[0.0, 0.0, 0.1], [2.0, 1.0, 0.25], [0.3, 0.1, 2.5], [5.0, 5.0, 5.0]]
+
+
+def kmeans(centers: list[list[float]] = CENTERS, **params: Any) -> Callable[[Path], Path]:
+    """K-means; Spark takes the centers in the order of their numbers."""
+
+    def make(folder: Path) -> Path:
+        numbered = list(enumerate(centers))[::-1]
+        data = {
+            "clusterIdx": pa.array([number for number, _ in numbered], pa.int32()),
+            "clusterCenter": pa.array([dense(center) for _, center in numbered], VECTOR),
+        }
+        return save(folder, "clustering.KMeansModel", {"labelCol": None, **params}, data)
+
+    return make
+
+
+NODES: list[tuple[int, list[float], float, list[int]]] = [
+    (-1, [1.0, 1.0, 1.0], 3.0**0.5, [-2, 2]),
+    (-2, [2.0, 1.0, 0.25], 2.25, [0, 1]),
+    (0, [1.0, 2.0, 0.25], 2.25, []),
+    (1, [5.0, 0.5, 0.5], 5.049752469181039, []),
+    (2, [0.3, 0.1, 2.5], 2.5199206336708304, []),
+]
+
+
+def bisecting(measure: str, **params: Any) -> Callable[[Path], Path]:
+    """Bisecting k-means: a root, one cluster beside it, and two below."""
+
+    def make(folder: Path) -> Path:
+        save(
+            folder,
+            "clustering.BisectingKMeansModel",
+            {"labelCol": None, "distanceMeasure": measure, **params},
+        )
+        tree = folder / "data"
+        (tree / "metadata").mkdir(parents=True)
+        about = {
+            "class": "org.apache.spark.mllib.clustering.BisectingKMeansModel",
+            "version": "3.0", "rootId": -1, "distanceMeasure": measure, "trainingCost": 1.0,
+        }  # fmt: skip
+        (tree / "metadata" / "part-00000").write_text(json.dumps(about) + "\n", encoding="utf-8")
+        write(
+            tree / "data",
+            {
+                "index": pa.array([node[0] for node in NODES], pa.int32()),
+                "size": pa.array([1] * len(NODES), pa.int64()),
+                "center": pa.array([dense(node[1]) for node in NODES], VECTOR),
+                "norm": floats(*(node[2] for node in NODES)),
+                "cost": floats(*[1.0] * len(NODES)),
+                "height": floats(*[1.0] * len(NODES)),
+                "children": pa.array([node[3] for node in NODES], pa.list_(pa.int32())),
+            },
+        )
+        return folder
+
+    return make
+
+
+COVARIANCES = [
+    [[1.0, 0.2, 0.1], [0.2, 2.0, -0.3], [0.1, -0.3, 1.5]],
+    [[0.5, 0.0, 0.0], [0.0, 0.5, 0.4], [0.0, 0.4, 0.5]],
+]
+
+
+def mixture(covariances: list[list[list[float]]] = COVARIANCES, **params: Any) -> Callable[[Path], Path]:
+    """A mixture of two Gaussians."""
+
+    def make(folder: Path) -> Path:
+        data = {
+            "weights": pa.array([[0.3, 0.7]], pa.list_(pa.float64())),
+            "mus": pa.array([[dense([1.0, 1.0, 1.0]), dense([0.5, 0.25, 0.0])]], pa.list_(VECTOR)),
+            "sigmas": pa.array([[matrix(c, transposed=False) for c in covariances]], pa.list_(MATRIX)),
+        }
+        given = {"labelCol": None, "probabilityCol": "probability", **params}
+        return save(folder, "clustering.GaussianMixtureModel", given, data)
+
+    return make
+
+
+def topics(name: str = "LocalLDAModel", shape: float = 100.0) -> Callable[[Path], Path]:
+    """Two topics over three terms."""
+
+    def make(folder: Path) -> Path:
+        weights = matrix([[3.0, 0.1], [0.2, 5.0], [1.0, 1e-7]], transposed=False)
+        data = {
+            "vocabSize": pa.array([3], pa.int32()),
+            "topicsMatrix": pa.array([weights], MATRIX),
+            "docConcentration": pa.array([dense([0.5, 0.25])], VECTOR),
+            "topicConcentration": floats(0.5),
+            "gammaShape": floats(shape),
+        }
+        given = {"labelCol": None, "predictionCol": None, "topicDistributionCol": "topics", "seed": 5}
+        return save(folder, f"clustering.{name}", given, data)
+
+    return make
+
+
+def recommender(strategy: str = "nan", factors: list[tuple[int, list[float]]] | None = None, **params: Any):
+    """Two users, three items, three factors; one id is in another file."""
+
+    def make(folder: Path) -> Path:
+        kind = pa.list_(pa.float32())
+        users = factors or [(7, [0.1, 0.2, 0.3]), (-4, [1e20, 1.0, 0.7])]
+        items = [(1, [1.0, -2.0, 3.0]), (2, [1e20, 0.1, 0.1]), (3, [16777216.0, 1.0, 1.0])]
+        save(
+            folder,
+            "recommendation.ALSModel",
+            {
+                "featuresCol": None,
+                "labelCol": None,
+                "userCol": "user",
+                "itemCol": "item",
+                "coldStartStrategy": strategy,
+                **params,
+            },
+            rank=3,
+        )
+        for name, rows in (("userFactors", users), ("itemFactors", items)):
+            ids, values = zip(*rows, strict=True)
+            write(folder / name, {"id": pa.array(ids, pa.int32()), "features": pa.array(values, kind)})
+        return folder
+
+    return make
+
+
+CASES: dict[str, Callable[[Path], Path]] = {
+    "linear": linear(),
+    "linear, sparse": linear(SPARSE),
+    "gaussian": glm(linkPredictionCol="link"),
+    "logit": glm(family="binomial", linkPredictionCol="link"),
+    "probit": glm(family="binomial", link="probit"),
+    "cloglog": glm(family="Binomial", link="CLogLog"),
+    "poisson": glm(family="poisson"),
+    "sqrt": glm(family="poisson", link="sqrt"),
+    "gamma": glm(family="gamma"),
+    "tweedie": glm(family="tweedie", variancePower=1.6),
+    "tweedie, power": glm(family="tweedie", variancePower=1.6, linkPower=0.3),
+    "tweedie, log": glm(family="tweedie", variancePower=1.0),
+    "machine": machine,
+    "isotonic": isotonic(),
+    "survival": survival(),
+    "quantiles": survival(quantilesCol="quantiles"),
+    "kmeans": kmeans(),
+    "kmeans, once cosine": kmeans(distanceMeasure="cosine"),
+    "bisecting": bisecting("euclidean"),
+    "bisecting, cosine": bisecting("cosine"),
+    "mixture": mixture(),
+    "topics": topics(),
+}
