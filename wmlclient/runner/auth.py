@@ -11,7 +11,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import os
 import re
 import secrets
 import time
@@ -21,6 +20,7 @@ from typing import Any
 
 import jwt
 
+from .private import write_private
 from .problems import Problem
 
 #: Seconds after its end in which a token can still be exchanged for a new one.
@@ -185,14 +185,9 @@ def signing_key(path: Path) -> bytes:
             return key
     except FileNotFoundError:
         pass
-    key = secrets.token_bytes(48)
-    new = path.with_name(f"{path.name}.new")
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(key)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(new, path)
-    return key
+    new = secrets.token_hex(32)
+    write_private(path, new)
+    return new.encode("ascii")
 
 
 def _unauthorized(code: str, message: str, scheme: str = "Bearer") -> Problem:

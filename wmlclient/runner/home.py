@@ -10,6 +10,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from .private import write_private
 from .store import Store
 
 
@@ -52,13 +53,7 @@ class Home:
 
     def write_credentials(self, credentials: dict[str, Any]) -> None:
         """Write ``credentials.json``: whole or not at all, readable for its owner only."""
-        new = self.path / "credentials.json.new"
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            json.dump(credentials, file, indent=2)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, self.credentials)
+        write_private(self.credentials, json.dumps(credentials, indent=2) + "\n")
 
     def close(self) -> None:
         """Give the folder back. Twice is fine."""
