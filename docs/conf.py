@@ -44,4 +44,5 @@ nitpick_ignore_regex = [
     ("py:attr", r"wmlclient\.scoring\.Scorer\.hints"),  # an attribute among its Attributes
 ]
 
-doctest_test_doctest_blocks = "default"
+# Docstrings are run by pytest --doctest-modules, in their own modules; here only what the pages hold.
+doctest_test_doctest_blocks = ""
