@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+from attrs import evolve
 
 from wmlclient.scoring.blocks import Block, DenseBlock, Floats, SparseBlock, vectors_of
 from wmlclient.scoring.columns import Column, Frame, Invalid
@@ -68,7 +69,7 @@ class Forest:
     """One tree or several: the leaves that vectors reach."""
 
     def __init__(self, trees: Sequence[Tree]) -> None:
-        self.trees = trees
+        self.trees = [evolve(tree, stats=[]) for tree in trees]  # which nothing here needs any more
         self.used = used_features(trees)
         self._expand = expander(self.used)
         self._descend = descent(trees, self.used)
@@ -168,13 +169,14 @@ def _sum(
             total += values[leaf]
         return total
 
-    def block(found: Indices) -> Floats:
-        total = np.zeros(found.shape[1])
-        for leaves in found:
-            total += flat.take(leaves)
-        return total
+    return row, lambda found: _totals(flat, found)
 
-    return row, block
+
+def _totals(values: Floats, found: Indices) -> Floats:
+    total = np.zeros(found.shape[1])
+    for leaves in found:
+        total += values.take(leaves)
+    return total
 
 
 # -- classes ----------------------------------------------------------------------------------------------------------
@@ -240,12 +242,15 @@ def random_forest_classification_model(saved: SavedStage, params: Params) -> Sta
     trees, _ = read_ensemble(saved)
     classes = _counts(saved, trees)
     forest = Forest(trees)
-    votes = [[_votes(stats) for stats in tree.stats] for tree in trees]
-    by_class = [[[leaf[k] for leaf in tree] for tree in votes] for k in range(classes)]
-    sums = [_sum(share, np.array(list(chain.from_iterable(share)), dtype=np.float64)) for share in by_class]
+    known: dict[tuple[float, ...], tuple[float, ...]] = {}  # many leaves are pure
+    votes = [[known.setdefault(share, share) for share in map(_votes, tree.stats)] for tree in trees]
+    flat = np.array(list(chain.from_iterable(votes)), dtype=np.float64).T
 
     def raw(found: list[int]) -> list[float]:
-        return [total(found) for total, _ in sums]
+        totals = [0.0] * classes
+        for shares, leaf in zip(votes, found):  # noqa: B905 - hot
+            totals = [total + share for total, share in zip(totals, shares[leaf])]  # noqa: B905 - hot
+        return totals
 
     def two(found: list[int]) -> list[float]:
         no = yes = 0.0
@@ -258,7 +263,7 @@ def random_forest_classification_model(saved: SavedStage, params: Params) -> Sta
     model = Classifier(
         classes,
         raw=two if classes == 2 else raw,
-        raw_block=lambda found: [total(found) for _, total in sums],
+        raw_block=lambda found: [_totals(shares, found) for shares in flat],
         probability=_normalized,
         probability_block=_normalized_block,
     )
