@@ -1,7 +1,7 @@
 """The scoring call: the one that must be fast. No router, no thread, no database on its way.
 
-Connexion costs a scoring call 0.6 ms and Starlette's router 0.05 ms where the scoring itself takes 0.03 ms, so both
-paths of this operation are taken here directly.
+A row of text takes 10 µs to score and all of this call 45 µs of CPU; finding its route among all the others and
+handing it to a thread, as other operations are, would take more than that.
 """
 
 from __future__ import annotations
