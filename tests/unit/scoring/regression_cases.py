@@ -1,6 +1,7 @@
 """Small saved regressions and cluster models, and what Spark 4.2 answers for each of some rows.
 
-The answers were recorded by loading these very folders with PySpark 4.2.0 and scoring ``ROWS``.
+The answers were recorded by loading these folders with PySpark 4.2.0 and scoring ``ROWS``. (Vectors of a mixture and of
+bisecting k-means have another class name in Spark's own files, that of ``mllib``; what is in them is the same.)
 """
 
 from __future__ import annotations

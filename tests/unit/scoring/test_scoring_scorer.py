@@ -202,6 +202,17 @@ def test_order_is_kept_over_many_chunks(text: Scorer) -> None:
     assert [row[2] for row in values] == [[f"w{i % 50}"] for i in range(count)]
 
 
+def test_bad_rows_of_a_later_chunk_have_their_own_numbers(text: Scorer) -> None:
+    rows: list[list[Any]] = [[f"w{i}"] for i in range(CHUNK + 50)]
+    rows[CHUNK + 7] = [None]
+    table = text.run(["text"], rows)
+    assert list(table.problems) == [CHUNK + 7]
+    assert table.problems[CHUNK + 7].row == CHUNK + 7
+    assert [row[1] for row in table.values[CHUNK : CHUNK + 9]] == [
+        *([f"w{CHUNK + i}"] for i in range(7)), None, [f"w{CHUNK + 8}"],
+    ]  # fmt: skip
+
+
 def test_many_threads(text: Scorer) -> None:
     expected = text.score_table(["text"], [[f"a b{i}"] for i in range(200)])
     wrong: list[Any] = []
