@@ -238,7 +238,7 @@ class _Local:
     """The embedded runner of one client. It ends with the interpreter at the latest."""
 
     # What the child process cannot start without, by the names of the modules.
-    NEEDS = ("connexion", "jsonpatch", "jwt", "sqlalchemy", "starlette", "uvicorn")
+    NEEDS = ("jsonpatch", "jsonschema", "jwt", "sqlalchemy", "starlette", "uvicorn")
 
     def __init__(self, home: str | os.PathLike[str] | None, *, kafka: bool, spark_master: str) -> None:
         try:

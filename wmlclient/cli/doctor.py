@@ -19,7 +19,7 @@ PACKAGES = (
     ("kafka-python", "Kafka"),
     ("numpy", "the native engine"),
     ("pyarrow", "the native engine"),
-    ("connexion", "the embedded runner"),
+    ("starlette", "the embedded runner"),
     ("SQLAlchemy", "the embedded runner"),
     ("uvicorn", "the embedded runner"),
 )

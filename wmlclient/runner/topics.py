@@ -6,13 +6,13 @@ import logging
 import re
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, get_args
 
+from wmlclient.knock import KnockFailed, knock
 from wmlclient.runner.engine.ports import KafkaEndpoint, SecurityProtocol, StreamSetupError
 from wmlclient.runner.jaas import quote
-from wmlclient.runner.kafka_probe import check_addresses, knock
 
 logger = logging.getLogger("wmlclient.runner.topics")
 
@@ -42,7 +42,7 @@ class KafkaTopicAdmin:
         """
         deadline = time.monotonic() + self._seconds
         check_endpoint(endpoint)
-        knock(endpoint, self._seconds)
+        _knock(endpoint, self._seconds)
         with _admin(endpoint, max(deadline - time.monotonic(), 1.0)) as admin:
             code = self._describe(admin, endpoint)
             if code == _UNKNOWN_TOPIC and create:
@@ -98,7 +98,7 @@ def check_endpoint(endpoint: KafkaEndpoint) -> None:
             "invalid_security_protocol",
             f"security_protocol {str(protocol)[:40]!r} is none of {', '.join(get_args(SecurityProtocol))}.",
         )
-    check_addresses(endpoint.brokers)
+    _check_addresses(endpoint.brokers)
     if not _TOPIC.fullmatch(endpoint.topic) or endpoint.topic in (".", ".."):
         raise StreamSetupError(
             "invalid_topic_name",
@@ -115,6 +115,27 @@ def check_endpoint(endpoint: KafkaEndpoint) -> None:
             raise StreamSetupError(
                 "invalid_credentials", f"These credentials cannot be used: {error}."
             ) from None
+
+
+def _check_addresses(brokers: Sequence[str]) -> None:
+    if not brokers:
+        raise StreamSetupError(
+            "invalid_broker_address", "The connection names no Kafka broker in kafka_brokers_sasl."
+        )
+    for broker in brokers:
+        host, colon, port = broker.rpartition(":")
+        if not colon or not host.strip("[]") or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise StreamSetupError(
+                "invalid_broker_address",
+                f"{broker!r} is not the address of a Kafka broker. Write it as host:port.",
+            )
+
+
+def _knock(endpoint: KafkaEndpoint, seconds: float) -> None:
+    try:
+        knock(endpoint.brokers, endpoint.security_protocol, endpoint.user, endpoint.password, seconds)
+    except KnockFailed as error:
+        raise StreamSetupError(error.code, error.message) from None
 
 
 def client_options(endpoint: KafkaEndpoint) -> dict[str, Any]:

@@ -124,7 +124,7 @@ def test_a_runner_that_answers_nonsense_is_stopped(
     assert runner.made[0].stops == 1
 
 
-@pytest.mark.parametrize("module", ["wmlclient.runner.launch", "connexion"])
+@pytest.mark.parametrize("module", ["wmlclient.runner.launch", "starlette"])
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == module else found(name))

@@ -11,7 +11,6 @@ import pytest
 from wmlclient.runner.broker import Broker, BrokerFailed
 from wmlclient.runner.broker.config import BrokerState, free_port, server_properties
 from wmlclient.runner.engine.ports import KafkaEndpoint, StreamSetupError
-from wmlclient.runner.kafka_probe import split_address
 from wmlclient.runner.topics import KafkaTopicAdmin, check_endpoint, client_options
 
 
@@ -93,8 +92,8 @@ def test_a_good_connection_becomes_options_of_kafka_python() -> None:
     assert "sasl_mechanism" not in client_options(KafkaEndpoint(("h:1",), "t"))
 
 
-def test_addresses() -> None:
-    assert split_address("[::1]:9092") == ("::1", 9092)
+def test_an_address_may_be_of_version_6() -> None:
+    check_endpoint(KafkaEndpoint(("[::1]:9092",), "t"))
 
 
 def test_a_closed_port_and_a_silent_one_are_told_within_the_limit() -> None:
