@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 import warnings
 from collections.abc import Iterator
@@ -287,6 +288,8 @@ def _kafka() -> ModuleType:
             import kafka.errors
     except ImportError:
         raise ConfigError("kafka-python is not installed. Run: pip install 'wmlclient[kafka]'") from None
+    # Who chose SASL_PLAINTEXT need not be told so at each connection.
+    logging.getLogger("kafka.net.sasl.plain").setLevel(logging.ERROR)
     module: ModuleType = kafka
     return module
 

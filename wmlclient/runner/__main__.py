@@ -82,6 +82,8 @@ def run(settings: Settings, control: bool = False) -> None:
     )
     for name in ("uvicorn", "uvicorn.error", "kafka"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # The embedded broker's clear text stays on loopback.
+    logging.getLogger("kafka.net.sasl.plain").setLevel(logging.ERROR)
     code = main(settings, Control() if control else None)
     logging.shutdown()
     sys.stderr.flush()
