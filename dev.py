@@ -148,30 +148,51 @@ def check_java():
 def test(envs):
     prepare(DEV_EXTRAS)
     shutil.rmtree(REPORTS, ignore_errors=True)
+    REPORTS.mkdir()
     started = time.monotonic()
-    command = [venv_bin("python"), "-m", "tox", "run", "--skip-missing-interpreters", "false"]
+    results = REPORTS / "tox.json"
+    command = [venv_bin("python"), "-m", "tox", "run", "--result-json", str(results)]
     code = subprocess.call(command + (["-e", ",".join(envs)] if envs else []), cwd=ROOT)
-    return max(code, summarize(time.monotonic() - started, code))
+    return max(code, summarize(results, code, time.monotonic() - started))
 
 
-def summarize(seconds, tox_code):
-    """Add up the reports that each pytest run of tox left behind; the last line is what CI reads."""
-    total = {"passed": 0, "failed": 0, "skipped": 0}
-    for report in sorted(REPORTS.glob("*.xml")):
+def summarize(results, tox_code, seconds):
+    """Print what became of each environment, and the sum: the last line is what CI reads.
+
+    An environment that failed without a failed test (lint found something, pytest could not collect) counts as one
+    failure, so that the sum never looks better than the run was.
+    """
+    words = ("passed", "failed", "skipped")
+    total = dict.fromkeys(words, 0)
+    ran = json.loads(results.read_text()).get("testenvs", {}) if results.exists() else {}
+    for name, outcome in ran.items():
+        if "result" not in outcome:
+            continue  # tox's own environments
+        counts = count(REPORTS / f"{name}.xml")
+        good = outcome["result"].get("success", False)
+        if not good and not counts["failed"]:
+            counts["failed"] = 1
+        for word in words:
+            total[word] += counts[word]
+        tests = ", ".join(f"{counts[word]} {word}" for word in words if counts[word])
+        print(f"{name:>10}: {'ok' if good else 'FAILED'}{f' ({tests})' if tests else ''}")
+    if tox_code and not total["failed"]:
+        total["failed"] = 1
+    print(", ".join(f"{total[word]} {word}" for word in words) + f" in {seconds:.0f}s", flush=True)
+    return 1 if total["failed"] else 0
+
+
+def count(report):
+    """Outcomes in one of pytest's reports; zeros where an environment runs no pytest."""
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    if report.exists():
         for suite in ElementTree.parse(report).getroot().iter("testsuite"):
-            tests, failed, skipped = (
-                int(suite.get("tests", 0)),
-                int(suite.get("failures", 0)) + int(suite.get("errors", 0)),
-                int(suite.get("skipped", 0)),
-            )
-            counts = {"passed": tests - failed - skipped, "failed": failed, "skipped": skipped}
-            print(f"{report.stem:>10}: " + ", ".join(f"{n} {word}" for word, n in counts.items()))
-            for word, number in counts.items():
-                total[word] += number
-    if tox_code:
-        print("some environments of tox did not pass: see its list above")
-    print(", ".join(f"{number} {word}" for word, number in total.items()) + f" in {seconds:.0f}s", flush=True)
-    return 0 if total["passed"] and not total["failed"] else 1
+            failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+            skipped = int(suite.get("skipped", 0))
+            counts["failed"] += failed
+            counts["skipped"] += skipped
+            counts["passed"] += int(suite.get("tests", 0)) - failed - skipped
+    return counts
 
 
 # -- small helpers -----------------------------------------------------------------------------------------
