@@ -19,7 +19,16 @@ from wmlclient.scoring.registry import Params, numbers, text, training
 from wmlclient.scoring.saved import SavedStage
 from wmlclient.scoring.stages.logistic import by_thresholds
 
-__all__ = ["Classifier", "Part", "classes_part", "combine", "decide_block", "predictor", "probabilistic"]
+__all__ = [
+    "Classifier",
+    "Part",
+    "classes_part",
+    "combine",
+    "decide_block",
+    "of_two",
+    "predictor",
+    "probabilistic",
+]
 
 
 def predictor(*training_only: str, **more: Any) -> dict[str, Any]:
@@ -185,6 +194,30 @@ def _row_by_row(
         return [np.array(column, dtype=np.float64) for column in zip(*rows, strict=True)]
 
     return block
+
+
+def of_two(
+    place: int, probability: Callable[[float], float]
+) -> tuple[Callable[[list[float]], list[float]], Callable[[list[Floats]], list[Floats]]]:
+    """The probabilities of two classes, one computed from its raw prediction and the other what is missing to 1.
+
+    Args:
+        place: The class that is computed.
+        probability: Its probability from its raw prediction.
+
+    Returns:
+        For one row, and for all.
+    """
+
+    def row(raw: list[float]) -> list[float]:
+        computed = probability(raw[place])
+        return [1.0 - computed, computed] if place else [computed, 1.0 - computed]
+
+    def block(raw: list[Floats]) -> list[Floats]:
+        computed = np.array(list(map(probability, raw[place].tolist())), dtype=np.float64)
+        return [1.0 - computed, computed] if place else [computed, 1.0 - computed]
+
+    return row, block
 
 
 def decide_block(values: Sequence[Floats], thresholds: list[float] | None) -> Floats:

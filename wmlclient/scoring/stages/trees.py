@@ -23,6 +23,7 @@ from wmlclient.scoring.stages.classified import (
     Part,
     classes_part,
     combine,
+    of_two,
     predictor,
     probabilistic,
 )
@@ -295,11 +296,7 @@ def gbt_classification_model(saved: SavedStage, params: Params) -> Stage:
         total = margins(found)
         return [-total, total]
 
-    def probability(values: list[float]) -> list[float]:
-        no = 1.0 / (1.0 + exp(-2.0 * values[0]))
-        return [no, 1.0 - no]
-
-    model = Classifier(2, raw, raw_block, probability)
+    model = Classifier(2, raw, raw_block, *of_two(0, lambda value: 1.0 / (1.0 + exp(-2.0 * value))))
     return _stage(saved, params, forest, [classes_part(saved, params, model), forest.leaf_part(params)])
 
 
