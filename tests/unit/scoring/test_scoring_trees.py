@@ -331,3 +331,12 @@ def test_tables_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(trees_batch, "MAX_TABLES", 0)
     monkeypatch.setattr(trees_batch, "MAX_CELLS", 9 * 64)
     assert step(saved).batch(column)[0].tolist() == before == [step(saved).row(row) for row in rows]
+
+
+def test_hints_are_on_the_edges_of_the_trees(tmp_path: Path) -> None:
+    root = Split(3, Leaf(1.0), Split(1, Leaf(2.0), Split(3, Leaf(3.0), Leaf(4.0), 0.75), [0.0, 2.0], 5), 0.5)
+    empty, *edges = load_stage(read_stage(tree(tmp_path / "m", REGRESSOR, root, 6))).hints["features"]
+    assert empty == Sparse(6, [], [])
+    assert [edge.indices for edge in edges] == [[1, 3]] * 4
+    assert {edge.values[0] for edge in edges} == {0.0, 2.0}
+    assert {edge.values[1] for edge in edges} == {0.5, 0.75, math.nextafter(0.5, 1), math.nextafter(0.75, 1)}

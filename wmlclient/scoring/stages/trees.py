@@ -7,6 +7,7 @@ sums with its BLAS, in an order that depends on the processor; here it is the or
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
@@ -66,6 +67,13 @@ _BOOSTED = (
 )
 
 
+MAX_EDGES = 64
+
+
+def _above(threshold: float) -> float:
+    return math.nextafter(threshold, math.inf)
+
+
 class Forest:
     """One tree or several: the leaves that vectors reach."""
 
@@ -118,6 +126,23 @@ class Forest:
         out[:] = np.array([self._expand(vector) for vector in column], dtype=np.float64).T
         return out
 
+    def edges(self, size: int) -> list[Sparse]:
+        """Some vectors on the trees' own edges: thresholds, the next doubles above them, and categories."""
+        asked: dict[int, set[float]] = {feature: set() for feature in self.used}
+        for tree in self.trees:
+            for feature, split in zip(tree.features, tree.splits, strict=True):
+                if feature >= 0:
+                    asked[feature].update(split if isinstance(split, frozenset) else (split, _above(split)))
+        values = [sorted(found) or [0.0] for found in asked.values()]
+        count = min(MAX_EDGES, max(map(len, values), default=0))
+        # A step that has no divisor in common with most lengths, so that not all features sit at the same place.
+        return [
+            Sparse(
+                size, list(self.used), [some[(7 * row + at) % len(some)] for at, some in enumerate(values)]
+            )
+            for row in range(count)
+        ]
+
     def predictions(self, weights: Sequence[float] | None = None) -> tuple[list[list[float]], Floats]:
         """What the leaves predict, times the trees' weights: by tree and leaf, and numbered through."""
         by_tree = [tree.predictions for tree in self.trees]
@@ -155,7 +180,7 @@ def _stage(saved: SavedStage, params: Params, forest: Forest, parts: Sequence[Pa
             frame.add(saved.uid, [params.featuresCol], columns, row, batch)
 
     size = saved.metadata.get("numFeatures")
-    hints = [Sparse(size, [], [])] if type(size) is int and size >= 0 else []
+    hints = [Sparse(size, [], []), *forest.edges(size)] if type(size) is int and size >= 0 else []
     return Stage(saved.uid, saved.java_class, bind, hints={params.featuresCol: hints})
 
 
