@@ -70,6 +70,7 @@ class BatchWriter:
         self._schema = session.jvm.org.apache.spark.sql.types.DataType.fromJson(plan.reader.schema_json())
         fields = [dict(field, nullable=True) for field in plan.reader.fields]
         self._vectors = fields if has_vectors({"fields": fields}) else None
+        self._careful = self._vectors is not None
         self._options = session.jvm.java.util.HashMap()
         for key, value in plan.reader.parse_options().items():
             self._options.put(key, value)
@@ -98,8 +99,8 @@ class BatchWriter:
 
     def _write(self, frame: Any) -> tuple[int, int, int]:
         judged = self._judge(frame)
-        if self._vectors is not None:
-            return self._write_counted(judged)
+        if self._careful:
+            return self._write_carefully(judged)
         before, counted = self._observe(judged, "count(1) AS n", "count(reason) AS bad")
         out = self._score(counted)
         after = None
@@ -111,24 +112,36 @@ class BatchWriter:
             if self._stopping.is_set() or (of_kafka(error) and not _too_large(error)):
                 raise
             logger.warning("stream %s: a batch failed (%s)", self._spec.stream_id, root_cause(error))
+            # What was sent of this batch before the failure is sent once more. Not so the next time.
+            self._careful = True
             return self._recover(judged, error)
         seen = _metrics(before)
+        if not seen:
+            # No count is no proof that there is nothing bad.
+            seen = {"n": int(judged.count()), "bad": int(judged.filter("reason IS NOT NULL").count())}
         taken, bad = seen["n"], seen["bad"]
         if bad:
             self._bury_unparsed(judged)
-        dropped = taken - bad - (_metrics(after)["n"] if after is not None else taken - bad)
+        dropped: dict[Position, str] = {}
+        if after is not None and _metrics(after).get("n") != taken - bad:
+            dropped = self._dropped(judged)
         if dropped:
-            self._bury(judged, self._dropped(judged), "score")
-        return taken, taken - bad - dropped, bad + dropped
+            self._bury(judged, dropped, "score")
+        return taken, taken - bad - len(dropped), bad + len(dropped)
 
-    def _write_counted(self, judged: Any) -> tuple[int, int, int]:
-        """For models that take vectors: rows cross from one query to another, where observed counts are lost."""
+    def _write_carefully(self, judged: Any) -> tuple[int, int, int]:
+        """Score all of a batch before any of it is sent: twice the work, but nothing is sent twice.
+
+        For streams in which a record has made a batch fail, and for models that take vectors, whose rows cross from
+        one query to another, where observed counts are lost.
+        """
         judged = judged.persist()
         try:
             taken = int(judged.count())
             bad = int(judged.filter("reason IS NOT NULL").count())
             out = self._score(judged)
             try:
+                _noop(out)
                 dropped = self._dropped(judged) if self._plan.dropping else {}
                 self._send(out, self._spec.target)
             except Exception as error:
@@ -284,9 +297,7 @@ def _noop(frame: Any) -> None:
 
 
 def _metrics(observation: Any) -> dict[str, int]:
-    found = {str(key): int(value) for key, value in dict(observation.getAsJava()).items()}
-    # A batch without a partition, as the first one of an empty topic is, counts nothing.
-    return {"n": 0, "bad": 0} | found
+    return {str(key): int(value) for key, value in dict(observation.getAsJava()).items()}
 
 
 def _too_large(error: BaseException) -> bool:
