@@ -177,6 +177,7 @@ class DriverProcess:
 
     def _bury(self) -> None:
         code = self._process.wait()
+        self._close_stdin()
         if self._closing:
             text = "Spark was closed."
         else:
