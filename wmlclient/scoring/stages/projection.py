@@ -67,7 +67,7 @@ def dct(saved: SavedStage, params: Params) -> Stage:
                 raise Invalid("the vector is empty")
             return list(values)
         out = _fourier(values, inverse) if size > DIRECT_DCT else direct(values)
-        if not finite(out):
+        if not finite(out) and not all(map(math.isfinite, out)):
             if any(value != value for value in values):
                 return [math.nan] * size
             # Where infinities meet depends on the order of the sums, which is another in Spark.
