@@ -18,6 +18,8 @@ def connection_options(endpoint: KafkaEndpoint) -> dict[str, str]:
         # A cluster that is gone is told after half a minute, not after Kafka's own two.
         "kafka.request.timeout.ms": "20000",
         "kafka.default.api.timeout.ms": "30000",
+        # Clients that report their own metrics to the broker, which nobody asked them to.
+        "kafka.enable.metrics.push": "false",
     }
     if endpoint.security_protocol.startswith("SASL"):
         options["kafka.sasl.mechanism"] = "PLAIN"
