@@ -82,7 +82,13 @@ def offences(part: str, *forbidden: str, everywhere: bool = True) -> list[str]:
 
 
 def is_facade(name: str) -> bool:
-    shared = ("wmlclient.contract", "wmlclient.wire", "wmlclient.knock", "wmlclient._generated", "wmlclient._version")
+    shared = (
+        "wmlclient.contract",
+        "wmlclient.wire",
+        "wmlclient.knock",
+        "wmlclient._generated",
+        "wmlclient._version",
+    )
     return not under(name, "wmlclient.runner", "wmlclient.scoring", *shared)
 
 
