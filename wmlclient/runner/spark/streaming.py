@@ -137,6 +137,9 @@ def classify(error: BaseException) -> tuple[str, str, bool]:
     links = chain(error)
     text = " ".join(link.message for link in links)
     message = root_cause(error)
+    if isinstance(error, OSError | EOFError) or links[0].kind.startswith("Py4J"):
+        # No exception of the JVM's but none of its answers: it is gone, and this process about to follow.
+        return "spark_driver_died", f"Spark does not answer any more: {message}", True
     if "data may have been missed" in text or "KAFKA_DATA_LOSS" in text or "data may have been lost" in text:
         return (
             "data_lost",
