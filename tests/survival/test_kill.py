@@ -203,5 +203,5 @@ def test_a_dead_spark_does_not_take_the_service_down(served: Served, pipeline_mo
         driver.kill()
     source.send([{"id": i, "text": TEXTS[i % 4]} for i in range(100)])
 
-    assert {record.value["id"] for record in target.read(100, timeout=120)} == set(range(100))
+    assert {record.value["id"] for record in target.read(100, timeout=240)} == set(range(100))
     assert client.instance.plan
