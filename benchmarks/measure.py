@@ -11,10 +11,11 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import requests
+from attrs import frozen
 
 HERE = Path(__file__).resolve().parent
 
@@ -37,15 +38,36 @@ class Figures:
         return f"p50 {self.p50:9.3f} ms   p99 {self.p99:9.3f} ms   ({len(self.samples)} calls)"
 
 
-def in_turn(calls: dict[str, Callable[[], object]], rounds: int, warm_up: int) -> dict[str, Figures]:
-    """Time several calls one after the other, round by round: what disturbs the machine disturbs all of them."""
-    samples: dict[str, list[float]] = {name: [] for name in calls}
-    for number in range(-warm_up, rounds):
-        for name, call in calls.items():
-            started = time.perf_counter()
-            call()
-            if number >= 0:
-                samples[name].append((time.perf_counter() - started) * 1000)
+@frozen
+class Group:
+    """Calls that are timed in turn, one after the other.
+
+    Attributes:
+        calls: what to call, by name.
+        rounds: timed rounds in each block.
+        warm_up: untimed rounds before them.
+    """
+
+    calls: Mapping[str, Callable[[], object]]
+    rounds: int
+    warm_up: int
+
+
+def in_blocks(groups: Sequence[Group], blocks: int) -> dict[str, Figures]:
+    """Time groups of calls block by block, and in a group call by call.
+
+    What disturbs the machine for a while so disturbs all of them, and none is timed while it is still cold from
+    waiting for a slower one.
+    """
+    samples: dict[str, list[float]] = {name: [] for group in groups for name in group.calls}
+    for _ in range(blocks):
+        for group in groups:
+            for number in range(-group.warm_up, group.rounds):
+                for name, call in group.calls.items():
+                    started = time.perf_counter()
+                    call()
+                    if number >= 0:
+                        samples[name].append((time.perf_counter() - started) * 1000)
     return {name: Figures(found) for name, found in samples.items()}
 
 

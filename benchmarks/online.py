@@ -10,19 +10,23 @@ user's cache folder, made on the first run (about 1.3 GB, with a pyspark of its 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pandas
 import requests
 from echo import SCORE_PATH
-from measure import Figures, import_seconds, in_turn, poster, uvicorn
+from measure import Figures, Group, import_seconds, in_blocks, poster, uvicorn
 from mlflow_peer import serve_mlflow
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.feature import IDF, HashingTF, Tokenizer
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 import wmlclient
 
@@ -31,7 +35,15 @@ from tweets_data import load_tweets
 
 SCHEMA = "id int, text string, label double"
 FIELDS = ["id", "text"]
+BLOCKS = 10
 IMPORT_LIMIT = 0.150
+
+ECHO = "echo, same server"
+OURS = "wmlclient, HTTP"
+FACADE = "wmlclient, deployment.score()"
+CONNEXION = "echo through Connexion"
+SPARK = "Spark, transform().collect() in process"
+MLFLOW = "mlflow models serve, Spark flavor"
 
 
 def main() -> int:
@@ -42,46 +54,48 @@ def main() -> int:
         "--calls", type=int, default=1500, help="timed calls of each HTTP figure (default: 1500)"
     )
     parser.add_argument(
-        "--spark-calls", type=int, default=40, help="timed calls of Spark in process (default: 40)"
+        "--slow-calls", type=int, default=100, help="timed calls of Spark and MLflow (default: 100)"
     )
-    parser.add_argument("--mlflow-calls", type=int, default=150, help="timed calls of MLflow (default: 150)")
     parser.add_argument("--skip-mlflow", action="store_true", help="leave MLflow out, with its download")
     options = parser.parse_args()
+    fast, slow = max(1, options.calls // BLOCKS), max(1, options.slow_calls // BLOCKS)
 
-    tweets = load_tweets()
     spark = (
         SparkSession.builder.master("local[2]")
         .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
         .config("spark.driver.host", "127.0.0.1")
+        .config("spark.sql.execution.arrow.pyspark.enabled", "true")
         .config("spark.log.level", "ERROR")
         .getOrCreate()
     )
-    train = spark.createDataFrame(
-        [(t.id, t.text, 1.0 if t.mean_sentiment > 0 else 0.0) for t in tweets], SCHEMA
-    )
+    tweets = load_tweets()
+    rows = [(t.id, t.text, 1.0 if t.mean_sentiment > 0 else 0.0) for t in tweets]
+    train = spark.createDataFrame(pandas.DataFrame(rows), SCHEMA)
     model = fit(train)
-    row = [tweets[0].id, tweets[0].text]
+    row = list(rows[0][:2])
+    frame = spark.createDataFrame(pandas.DataFrame([row]), "id int, text string")
 
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as stack:
         folder = Path(scratch)
-        figures = time_http(model, train, row, folder, options.calls)
-        figures["Spark, transform().collect() in process"] = time_spark(
-            spark, model, row, options.spark_calls
-        )
+        groups = [
+            Group(http_calls(stack, model, train, row, folder), rounds=fast, warm_up=30),
+            Group({SPARK: lambda: model.transform(frame).collect()}, rounds=slow, warm_up=2),
+        ]
         if not options.skip_mlflow:
             model.write().overwrite().save(str(folder / "model"))
+            url = stack.enter_context(serve_mlflow(folder / "model", folder))
             body = json.dumps({"dataframe_split": {"columns": FIELDS, "data": [row]}}).encode()
-            with serve_mlflow(folder / "model", folder) as url, requests.Session() as session:
-                call = {"mlflow": poster(session, f"{url}/invocations", body)}
-                figures["mlflow models serve, Spark flavor"] = in_turn(call, options.mlflow_calls, 10)[
-                    "mlflow"
-                ]
+            session = stack.enter_context(requests.Session())
+            groups.append(
+                Group({MLFLOW: poster(session, f"{url}/invocations", body)}, rounds=slow, warm_up=2)
+            )
+        figures = in_blocks(groups, BLOCKS)
     spark.stop()
-    imports = {module: import_seconds(module) for module in ("requests", "wmlclient")}
-    return report(figures, imports)
+    return report(figures, {module: import_seconds(module) for module in ("requests", "wmlclient")})
 
 
-def fit(train: object) -> PipelineModel:
+def fit(train: DataFrame) -> PipelineModel:
     return Pipeline(
         stages=[
             Tokenizer(inputCol="text", outputCol="words"),
@@ -92,37 +106,30 @@ def fit(train: object) -> PipelineModel:
     ).fit(train)
 
 
-def time_http(model: PipelineModel, train: object, row: list, folder: Path, calls: int) -> dict[str, Figures]:
-    """The echo, the echo behind Connexion and our service, call by call in turn."""
+def http_calls(
+    stack: contextlib.ExitStack, model: PipelineModel, train: DataFrame, row: list[Any], folder: Path
+) -> dict[str, Callable[[], object]]:
+    """The echo, the echo behind Connexion and our service, each by a session of its own."""
+    bare = stack.enter_context(uvicorn("echo:app", folder))
+    connexion = stack.enter_context(uvicorn("echo:through_connexion", folder, "--factory"))
+    client = stack.enter_context(wmlclient.Client.local(home=folder / "home"))
+    published = client.models.publish(model, name="benchmark", sample=train, label_col="label")
+    deployment = published.deploy("benchmark", timeout=300)
+    scores = deployment.score([row], fields=FIELDS)
+    if scores.engine != "native":
+        raise RuntimeError(f"the model is scored by {scores.engine}, not native: {published.parity}")
+
     body = json.dumps({"fields": FIELDS, "values": [row]}).encode()
-    with (
-        wmlclient.Client.local(home=folder / "home") as client,
-        uvicorn("echo:app", folder) as bare,
-        uvicorn("echo:through_connexion", folder, "--factory") as connexion,
-        requests.Session() as bare_session,
-        requests.Session() as connexion_session,
-        requests.Session() as our_session,
-    ):
-        published = client.models.publish(model, name="benchmark", sample=train, label_col="label")
-        deployment = published.deploy("benchmark", timeout=300)
-        first = deployment.score([row], fields=FIELDS)
-        if first.engine != "native":
-            raise RuntimeError(
-                f"the model is scored by {first.engine}, not native: {published.refresh().parity}"
-            )
-        token = fetch_token(folder / "home" / "credentials.json")
-        our_session.headers["Authorization"] = f"Bearer {token}"
-        connexion_session.headers["Authorization"] = f"Bearer {token}"
-        return in_turn(
-            {
-                "echo, same server": poster(bare_session, f"{bare}/echo", body),
-                "wmlclient, HTTP": poster(our_session, deployment.scoring_url, body),
-                "wmlclient, deployment.score()": lambda: deployment.score([row], fields=FIELDS),
-                "echo through Connexion": poster(connexion_session, f"{connexion}{SCORE_PATH}", body),
-            },
-            calls,
-            warm_up=200,
-        )
+    token = {"Authorization": f"Bearer {fetch_token(folder / 'home' / 'credentials.json')}"}
+    sessions = [stack.enter_context(requests.Session()) for _ in range(3)]
+    for session in sessions:
+        session.headers.update(token)
+    return {
+        ECHO: poster(sessions[0], f"{bare}/echo", body),
+        OURS: poster(sessions[1], str(deployment.scoring_url), body),
+        FACADE: lambda: deployment.score([row], fields=FIELDS),
+        CONNEXION: poster(sessions[2], f"{connexion}{SCORE_PATH}", body),
+    }
 
 
 def fetch_token(credentials: Path) -> str:
@@ -131,19 +138,13 @@ def fetch_token(credentials: Path) -> str:
     return str(requests.get(url, auth=user, timeout=30).json()["token"])
 
 
-def time_spark(spark: SparkSession, model: PipelineModel, row: list, calls: int) -> Figures:
-    frame = spark.createDataFrame([tuple(row)], "id int, text string")
-    return in_turn({"spark": lambda: model.transform(frame).collect()}, calls, warm_up=10)["spark"]
-
-
 def report(figures: dict[str, Figures], imports: dict[str, float]) -> int:
-    echo, ours = figures["echo, same server"], figures["wmlclient, HTTP"]
-    connexion = figures["echo through Connexion"]
+    echo, ours, connexion = figures[ECHO], figures[OURS], figures[CONNEXION]
     print("\none row, online")
     for name, figure in figures.items():
         print(f"  {name:<42} {figure}   {figure.p50 / echo.p50:8.2f} x echo")
     goals = [("p50 of ours / echo", ours.p50 / echo.p50, "<= 1.5", ours.p50 <= 1.5 * echo.p50)]
-    mlflow = figures.get("mlflow models serve, Spark flavor")
+    mlflow = figures.get(MLFLOW)
     if mlflow:
         goals.append(("p50 of MLflow / ours", mlflow.p50 / ours.p50, ">= 100", mlflow.p50 >= 100 * ours.p50))
     goals.append(
