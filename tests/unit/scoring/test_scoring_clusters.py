@@ -82,6 +82,8 @@ def test_many_centers_have_no_shortcuts(tmp_path: Path) -> None:
     assert [only.row(p) for p in points] == wanted
     assert only.batch(dense) == (wanted,)
     assert only.batch(sparse) == (wanted,)
+    # Nor does Spark look at a distance then that a NaN has spoiled.
+    assert only.row([NAN, 1.0, 1.0, 1.0]) == only.row(Sparse(4, [0], [NAN])) == 0
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
