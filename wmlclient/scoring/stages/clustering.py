@@ -124,10 +124,10 @@ class _Nearest:
 
     def row(self, vector: Any) -> int:
         """The number of the nearest center."""
-        norm, distance = self._distances.point(vector)
         norms, bounds = self._norms, self._bounds
         if bounds is None:
-            return self._plain(norm, distance)
+            return self._plain(vector)
+        norm, distance = self._distances.point(vector)
         best = distance(0)
         if best < bounds[0][0]:
             return 0
@@ -143,7 +143,11 @@ class _Nearest:
                     best, place, beside = found, i, bounds[i]
         return place
 
-    def _plain(self, norm: float, distance: Callable[[int], float]) -> int:
+    def _plain(self, vector: Any) -> int:
+        norm = norm_of(vector if vector.__class__ is list else vector.values)
+        if norm != norm:
+            return 0  # Spark compares no distance, and so does not find out
+        norm, distance = self._distances.point(vector)
         best, place = math.inf, 0
         for i, own in enumerate(self._norms):
             gap = own - norm
