@@ -57,7 +57,7 @@ def main(argv=None):
     check_java()
     if arguments.command == "test":
         return test(arguments.envs)
-    prepare(RUN_EXTRAS)
+    prepare([*RUN_EXTRAS, "test"] if arguments.command == "bench" else RUN_EXTRAS)
     script = {"example": "examples/tweets.py", "bench": "benchmarks/online.py"}[arguments.command]
     return subprocess.call([venv_bin("python"), str(ROOT / script), *rest], cwd=ROOT)
 

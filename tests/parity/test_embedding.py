@@ -28,7 +28,7 @@ def test_word2vec(spark: Any, tmp_path: Path, size: int) -> None:
     ]
     proof = prove(spark, model, "w array<string>", tmp_path, values=rows)
     assert proof.refused == 1
-    assert proof.comparison.largest_difference == 0.0
+    assert proof.bit_equal
 
 
 @pytest.mark.parametrize("invalid", ["error", "keep"])
@@ -64,7 +64,7 @@ def test_target_encoder(spark: Any, tmp_path: Path, invalid: str, target: str, s
     ]
     proof = prove(spark, model, "a int, b double", tmp_path, values=edges, nulls=True)
     assert bool(proof.refused) == (invalid == "error")
-    assert proof.comparison.largest_difference == 0.0
+    assert proof.bit_equal
 
 
 def test_target_encoder_names_its_column(spark: Any, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_feature_hasher(spark: Any, tmp_path: Path, features: int) -> None:
     stage = FeatureHasher(inputCols=names, outputCol="o", numFeatures=features, categoricalCols=["i"])
     rows = [[0.0, "", True, 0, 0], [-0.0, "é😀", False, -1, 2**53 + 1], ["NaN", None, None, None, None]]
     proof = prove(spark, stage, schema, tmp_path, values=rows, nulls=True, invalid=True, least=1.0)
-    assert proof.comparison.largest_difference == 0.0
+    assert proof.bit_equal
 
 
 def test_feature_hasher_of_numbers_that_meet(spark: Any, tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_feature_hasher_of_numbers_that_meet(spark: Any, tmp_path: Path) -> None
     stage = FeatureHasher(inputCols=["a", "b", "c", "d"], outputCol="o", numFeatures=1)
     schema = "a double, b float, c double, d smallint"
     proof = prove(spark, stage, schema, tmp_path, nulls=True, invalid=True, least=1.0)
-    assert proof.comparison.largest_difference == 0.0
+    assert proof.bit_equal
 
 
 @pytest.mark.parametrize("tables", [1, 6])
@@ -121,4 +121,4 @@ def test_min_hash_lsh(spark: Any, tmp_path: Path, tables: int) -> None:
         rows.append([[chance.choice([0.0, 1.0]) for _ in range(9)]])
     proof = prove(spark, model, vectors("v"), tmp_path, values=rows, hints={"v": [[0.0] * 500]})
     assert proof.refused >= 3
-    assert proof.comparison.largest_difference == 0.0
+    assert proof.bit_equal

@@ -28,7 +28,7 @@ def test_polynomial_expansion(spark: Any, tmp_path: Path, degree: int, size: int
     stage = PolynomialExpansion(inputCol="v", outputCol="o", degree=degree)
     proof = prove(spark, stage, vectors("v"), tmp_path, values=[*rows, [None]], rows=0)
     assert proof.refused == 1
-    assert proof.comparison.largest_difference == 0.0
+    assert proof.bit_equal
 
 
 def test_polynomials_of_wide_vectors(spark: Any, tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_polynomials_of_wide_vectors(spark: Any, tmp_path: Path) -> None:
     stage = PolynomialExpansion(inputCol="v", outputCol="o", degree=2)
     proof = prove(spark, stage, vectors("v"), tmp_path, values=rows, rows=0)
     assert proof.refused == 1
-    assert proof.comparison.largest_difference == 0.0
+    assert proof.bit_equal
 
 
 def test_interaction_of_numbers(spark: Any, tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_interaction_of_numbers(spark: Any, tmp_path: Path) -> None:
         stage = Interaction(inputCols=list("abcd")[:count], outputCol="o")
         proof = prove(spark, stage, schema, tmp_path / str(count), values=rows, nulls=True, invalid=True)
         assert proof.refused
-        assert proof.comparison.largest_difference == 0.0
+        assert proof.bit_equal
 
 
 @pytest.mark.parametrize("invalid", ["error", "keep"])
@@ -77,4 +77,4 @@ def test_interaction_of_categories(spark: Any, tmp_path: Path, invalid: str) -> 
     rows = [["a", 0.0], ["b", -0.0], ["zz", 1.0], ["a", "NaN"], ["a", None], [None, 1.0]]
     proof = prove(spark, model, "s string, x double", tmp_path, values=rows, invalid=True)
     assert proof.refused
-    assert proof.comparison.largest_difference == 0.0
+    assert proof.bit_equal

@@ -23,7 +23,7 @@ def test_binarizer_of_doubles(spark: Any, tmp_path: Path, threshold: float) -> N
     proof = prove(
         spark, stage, "a double", tmp_path, values=[*ODD, [0.5], [-1.0]], nulls=True, invalid=True, least=1.0
     )
-    assert proof.comparison.largest_difference == 0.0
+    assert proof.bit_equal
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.5, -0.5, -INF])
@@ -116,4 +116,4 @@ def test_imputer(spark: Any, tmp_path: Path, missing: float, strategy: str) -> N
     ]
     edges += [["Infinity", "-Infinity", 1, 2**62 + 1, 1]]
     proof = prove(spark, model, schema, tmp_path, values=edges, nulls=True, invalid=True, least=1.0)
-    assert proof.comparison.largest_difference == 0.0
+    assert proof.bit_equal

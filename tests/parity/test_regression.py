@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import ROWS, prove
+from harness import ROWS, parse, prove
 from vectors import vectors
 
 pytestmark = pytest.mark.spark
@@ -58,7 +58,7 @@ def test_linear_regression(spark: Any, tmp_path: Path, size: int, penalty: float
     proof = prove(
         spark, model, vectors("features"), tmp_path, values=odd, rows=MANY, invalid=size < 8, nulls=True
     )
-    assert size >= 8 or proof.comparison.largest_difference == 0.0
+    assert size >= 8 or proof.bit_equal
     assert proof.refused >= (REFUSED if odd else 1)
 
 
@@ -67,7 +67,7 @@ def test_linear_regression_with_the_loss_of_huber(spark: Any, tmp_path: Path) ->
 
     model = LinearRegression(loss="huber").fit(trained(spark))
     proof = prove(spark, model, vectors("features"), tmp_path, values=ODD, invalid=True)
-    assert proof.comparison.largest_difference == 0.0
+    assert proof.bit_equal
 
 
 LINKS = [
@@ -126,7 +126,7 @@ def test_glm_of_each_family_and_link(spark: Any, tmp_path: Path, glm: Any, famil
         invalid=True,
         nulls=True,
     )
-    assert link not in EXACT or proof.comparison.largest_difference == 0.0
+    assert link not in EXACT or proof.bit_equal
     assert proof.refused >= REFUSED
 
 
@@ -138,7 +138,7 @@ def test_glm_takes_the_link_of_its_family(spark: Any, tmp_path: Path, glm: Any) 
 
 def test_glm_without_an_offset_or_a_link_column(spark: Any, tmp_path: Path, glm: Any) -> None:
     proof = prove(spark, glm, vectors("features"), tmp_path, values=ODD, invalid=True, nulls=True)
-    assert proof.comparison.largest_difference == 0.0
+    assert proof.bit_equal
 
 
 @pytest.mark.parametrize("variance", [0.0, 1.0, 1.6, 2.0, 3.5])
@@ -151,10 +151,7 @@ def test_tweedie(spark: Any, tmp_path: Path, glm: Any, variance: float) -> None:
 
 @pytest.mark.parametrize("kind", ["int", "bigint", "float", "tinyint"])
 def test_glm_with_an_offset_of_another_type(spark: Any, tmp_path: Path, glm: Any, kind: str) -> None:
-    from pyspark.sql.types import StructField, StructType
-
-    offset = StructType.fromDDL(f"offset {kind}").fields[0]
-    schema = vectors("features").add(StructField("offset", offset.dataType))
+    schema = vectors("features").add(parse(f"offset {kind}").fields[0])
     model = with_params(glm, family="poisson", offsetCol="offset")
     proof = prove(spark, model, schema, tmp_path, nulls=True)
     assert proof.rows > 1000
@@ -203,7 +200,7 @@ def test_isotonic_regression(spark: Any, tmp_path: Path, rising: bool) -> None:
     proof = prove(
         spark, model, "x double", tmp_path, values=values, rows=MANY, invalid=True, nulls=True, least=1
     )
-    assert proof.comparison.largest_difference == 0.0
+    assert proof.bit_equal
 
 
 def test_isotonic_regression_knows_two_zeros(spark: Any, tmp_path: Path) -> None:
@@ -213,7 +210,7 @@ def test_isotonic_regression_knows_two_zeros(spark: Any, tmp_path: Path) -> None
     model = IsotonicRegression(featuresCol="x").fit(spark.createDataFrame(rows, ["x", "label"]).coalesce(1))
     values = [[0.0], [-0.0], [0.5], [-1.0], [5e-324], [-5e-324]]
     proof = prove(spark, model, "x double", tmp_path, values=values, least=1)
-    assert proof.comparison.largest_difference == 0.0
+    assert proof.bit_equal
 
 
 def test_isotonic_regression_of_a_vector(spark: Any, tmp_path: Path) -> None:
@@ -224,7 +221,7 @@ def test_isotonic_regression_of_a_vector(spark: Any, tmp_path: Path) -> None:
     values = [[[0.0, v, 0.0]] for v in edges] + [[[2, [1], [v]]] for v in edges]
     odd = [[[1.0]], [[1, [], []]], [None], [[3, [0, 2], [1.0, 1.0]]], [[0.0, "NaN"]]]
     proof = prove(spark, model, vectors("features"), tmp_path, values=odd + values, rows=MANY, invalid=True)
-    assert proof.comparison.largest_difference == 0.0
+    assert proof.bit_equal
     assert proof.refused == 3
 
 

@@ -37,7 +37,7 @@ def trained(spark: Any, rows: list[list[float]] = TRAIN) -> Any:
 
 def exactly(spark: Any, model: Any, folder: Path, refuses: bool = True) -> None:
     proof = prove(spark, model, vectors("v"), folder, values=EDGES, invalid=True)
-    assert proof.comparison.largest_difference == 0.0
+    assert proof.bit_equal
     assert bool(proof.refused) == refuses
 
 

@@ -45,7 +45,7 @@ def test_rformula(spark: Any, tmp_path: Path, formula: str, invalid: str) -> Non
     rows += [["a", "NaN", True, 3, "x", 0.0], ["a", None, True, 3, "x", 0.0], [None, 1.0, True, 3, "x", 0.0]]
     rows += [["a", 1.0, True, None, "x", None], ["c", -0.0, False, 0, "z", 1.0]]
     proof = prove(spark, model, SCHEMA, tmp_path, values=rows, rows=500, nulls=True, least=0.2)
-    assert proof.comparison.largest_difference == 0.0
+    assert proof.bit_equal
 
 
 def test_the_label_may_be_missing(spark: Any, tmp_path: Path) -> None:

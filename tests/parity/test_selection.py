@@ -26,7 +26,7 @@ EDGES = [
 
 def exactly(spark: Any, model: Any, folder: Path, **more: Any) -> Any:
     proof = prove(spark, model, vectors("v"), folder, values=EDGES, invalid=True, **more)
-    assert proof.comparison.largest_difference == 0.0
+    assert proof.bit_equal
     return proof
 
 
@@ -101,4 +101,4 @@ def test_vector_indexer(spark: Any, tmp_path: Path, invalid: str) -> None:
     proof = prove(spark, model, vectors("v"), tmp_path, values=[*rows, *EDGES], rows=0, least=0.3)
     assert proof.refused
     assert bool(proof.dropped) == (invalid == "skip")
-    assert proof.comparison.largest_difference == 0.0
+    assert proof.bit_equal

@@ -126,7 +126,7 @@ def test_decision_tree_classifier(spark: Any, tmp_path: Path, impurity: str) -> 
 
     train = training(spark, 3)
     model = DecisionTreeClassifier(maxDepth=6, seed=1, impurity=impurity).fit(train)
-    assert proven(spark, model, train, tmp_path).comparison.largest_difference == 0.0
+    assert proven(spark, model, train, tmp_path).bit_equal
     for params in CLASSIFIER if impurity == "gini" else ():
         proven(spark, varied(model, params), train, tmp_path, 1_000)
 
@@ -137,7 +137,7 @@ def test_random_forest_classifier(spark: Any, tmp_path: Path, impurity: str) -> 
 
     train = training(spark, 3)
     model = RandomForestClassifier(numTrees=7, maxDepth=5, seed=1, impurity=impurity).fit(train)
-    assert proven(spark, model, train, tmp_path).comparison.largest_difference == 0.0
+    assert proven(spark, model, train, tmp_path).bit_equal
     for params in CLASSIFIER if impurity == "gini" else ():
         proven(spark, varied(model, params), train, tmp_path, 1_000)
 
@@ -151,7 +151,7 @@ def test_deep_forest_of_two_classes(spark: Any, tmp_path: Path) -> None:
     )
     model = forest.fit(train)
     assert max(tree.numNodes for tree in model.trees) > 200
-    assert proven(spark, model, train, tmp_path).comparison.largest_difference == 0.0
+    assert proven(spark, model, train, tmp_path).bit_equal
 
 
 def test_gbt_classifier(spark: Any, tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_decision_tree_regressor(spark: Any, tmp_path: Path) -> None:
 
     train = training(spark, 0)
     model = DecisionTreeRegressor(maxDepth=8, seed=1, varianceCol="variance", leafCol="leaf").fit(train)
-    assert proven(spark, model, train, tmp_path).comparison.largest_difference == 0.0
+    assert proven(spark, model, train, tmp_path).bit_equal
     for params in ({"leafCol": ""}, {"predictionCol": "", "leafCol": ""}, {"varianceCol": "", "leafCol": ""}):
         proven(spark, varied(model, params), train, tmp_path, 1_000)
 
@@ -187,10 +187,10 @@ def test_random_forest_regressor(spark: Any, tmp_path: Path) -> None:
 
     train = training(spark, 0)
     model = RandomForestRegressor(numTrees=6, maxDepth=9, seed=1).fit(train)
-    assert proven(spark, model, train, tmp_path).comparison.largest_difference == 0.0
+    assert proven(spark, model, train, tmp_path).bit_equal
     proven(spark, varied(model, {"leafCol": "leaf"}), train, tmp_path, 1_000)
     alone = RandomForestRegressor(numTrees=1, maxDepth=4, seed=1, bootstrap=False).fit(train)
-    assert proven(spark, alone, train, tmp_path, 1_000).comparison.largest_difference == 0.0
+    assert proven(spark, alone, train, tmp_path, 1_000).bit_equal
 
 
 @pytest.mark.parametrize("loss", ["squared", "absolute"])
@@ -222,7 +222,7 @@ def test_wide_sparse_vectors(spark: Any, tmp_path: Path) -> None:
     model = RandomForestClassifier(numTrees=20, maxDepth=7, seed=1).fit(frame)
     rows = [[[5000, kept, values]] for _, kept, values in data]
     proof = prove(spark, model, frame.select("features").schema, tmp_path, values=rows, least=1.0)
-    assert proof.comparison.largest_difference == 0.0
+    assert proof.bit_equal
 
 
 def test_short_vectors_and_nulls(spark: Any, tmp_path: Path) -> None:

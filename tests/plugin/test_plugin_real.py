@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from wmlclient.runner.jars import cache_dir
+
 pytest_plugins = ("pytester",)
 STRICT = ("-W", "error", "-p", "no:cacheprovider")
 
@@ -23,6 +25,12 @@ MODEL = """
         ]
         return Pipeline(stages=stages).fit(train), train
 """
+
+
+@pytest.fixture(autouse=True)
+def fetched_jars(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pytester gives its runs a home of their own; without this each of them would fetch the jars again."""
+    monkeypatch.setenv("WMLCLIENT_CACHE", str(cache_dir()))
 
 
 @pytest.mark.spark

@@ -155,8 +155,9 @@ def test_sigterm_takes_everything_along(served: Served, pipeline_model: Any) -> 
 
 
 NOTEBOOK = """
-    import sys, time
+    import signal, sys, time
     import wmlclient
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, a kernel does not
     client = wmlclient.Client.local()
     client.kafka.topic("t").send([{"id": 1}])
     print("ready", flush=True)
