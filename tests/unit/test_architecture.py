@@ -203,6 +203,21 @@ def test_imports_are_light(module: str) -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_the_scorer_is_light_until_a_model_is_loaded() -> None:
+    code = (
+        "import sys, wmlclient.scoring as s; s.check_table, s.InputError; "
+        "print([name for name in ('numpy', 'pyarrow', 'pandas', 'sqlglot') if name in sys.modules]); "
+        "s.load; print('numpy' in sys.modules)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[:2] == ["[]", "True"]
+
+
 def test_modules_stay_small() -> None:
     long = {
         str(path.relative_to(ROOT)): lines

@@ -13,17 +13,21 @@ No Spark, no Java, no network. It needs numpy and pyarrow.
 
 from __future__ import annotations
 
-from wmlclient.scoring.archive import Limits
-from wmlclient.scoring.check import check_table
-from wmlclient.scoring.errors import (
-    ArchiveError,
-    InputError,
-    RowDropped,
-    RowError,
-    ScoringError,
-    UnsupportedModel,
-)
-from wmlclient.scoring.scorer import Scorer, Table, load
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wmlclient.scoring.archive import Limits
+    from wmlclient.scoring.check import check_table
+    from wmlclient.scoring.errors import (
+        ArchiveError,
+        InputError,
+        RowDropped,
+        RowError,
+        ScoringError,
+        UnsupportedModel,
+    )
+    from wmlclient.scoring.scorer import Scorer, Table, load
 
 __all__ = [
     "ArchiveError",
@@ -38,3 +42,24 @@ __all__ = [
     "check_table",
     "load",
 ]
+
+_MODULES = {
+    "Limits": "archive",
+    "Scorer": "scorer",
+    "Table": "scorer",
+    "check_table": "check",
+    "load": "scorer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # numpy and pyarrow cost more than the rest of the package: they are loaded when a model is.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

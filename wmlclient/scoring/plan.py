@@ -118,16 +118,25 @@ class Plan:
 
     def table(self, values: Sequence[Sequence[Any]]) -> list[Block]:
         """The output columns for many rows; raises whatever a stage raises for any of them."""
-        columns: list[Any] = list(map(list, zip(*values)))
+        return self.through(list(map(list, zip(*values))), len(values))
+
+    def through(self, columns: list[Any], count: int) -> list[Block]:
+        """The output columns for some input columns; raises whatever a stage raises for any of their rows.
+
+        Args:
+            columns: Lists of input values; where the type is double, it may be a float64 array. The list is changed.
+            count: How many rows they have.
+        """
         for slot, read in self._readers:
-            if not set(map(type, columns[slot])) <= self._ready[slot]:
-                columns[slot] = list(map(read, columns[slot]))
-        columns += [[value] * len(values) for value in self._added]
+            column = columns[slot]
+            if isinstance(column, list) and not set(map(type, column)) <= self._ready[slot]:
+                columns[slot] = list(map(read, column))
+        columns += [[value] * count for value in self._added]
         for step in self._steps:
             inputs = [columns[slot] for slot in step.inputs]
             outputs = step.batch(*inputs) if step.batch is not None else None
             if outputs is None:
-                rows = map(step.row, *map(rows_of, inputs)) if inputs else (step.row() for _ in values)
+                rows = map(step.row, *map(rows_of, inputs)) if inputs else (step.row() for _ in range(count))
                 outputs = [list(rows)] if len(step.names) == 1 else list(map(list, zip(*rows)))
             columns.extend(outputs)
         return columns if self._all else [columns[slot] for slot in self._order]

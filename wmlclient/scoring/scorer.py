@@ -6,22 +6,27 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from attrs import field, frozen
 
 from wmlclient.scoring.archive import Limits, find_root, unpack
 from wmlclient.scoring.check import check_table
 from wmlclient.scoring.columns import Column, Frame
 from wmlclient.scoring.errors import InputError, RowError
-from wmlclient.scoring.inputs import infer_type, reader
+from wmlclient.scoring.given import columns_of, label_value, label_values
+from wmlclient.scoring.inputs import infer_type
 from wmlclient.scoring.plan import Plan, check_lengths, first
 from wmlclient.scoring.registry import Stage, load_stage
 from wmlclient.scoring.saved import read_stage
-from wmlclient.scoring.types import json_type, simple_type
+from wmlclient.scoring.types import json_type
 from wmlclient.scoring.values import Sparse, to_dense
+
+if TYPE_CHECKING:
+    import pandas
 
 _log = logging.getLogger("wmlclient.scoring")
 
@@ -77,7 +82,7 @@ class Scorer:
     ) -> None:
         self._stage = stage
         self._typed = schema is not None
-        frame = Frame(open=True) if schema is None else Frame(_columns(schema), open=True)
+        frame = Frame(open=True) if schema is None else Frame(columns_of(schema), open=True)
         known = {column.name for column in frame.columns}
         stage.bind(frame)
         produced = frame.produced
@@ -201,6 +206,31 @@ class Scorer:
         out, problems = plan.run(values, json=True)
         return Table(plan.fields, out, {column.name: column.type for column in plan.columns}, problems)
 
+    def transform(self, frame: pandas.DataFrame) -> pandas.DataFrame:
+        """Scores a pandas DataFrame, column by column: the way to score many rows.
+
+        Args:
+            frame: The rows. In a column of objects None, NaN, NaT and NA are null; in one of floats NaN is NaN.
+
+        Returns:
+            Every column of Spark's ``transform`` in Spark's order, with the frame's index. Dense vectors are float64
+            arrays, sparse ones ``[size, indices, values]``. A column with nulls is of objects, with ``None``. Rows
+            that a stage skips are not there.
+
+        Raises:
+            InputError: A column is missing or has the wrong type.
+            RowError: A row cannot be scored; Spark would fail on it too.
+
+        Example:
+            >>> import pandas
+            >>> from wmlclient import scoring
+            >>> model = scoring.load("sentiment.tar.gz")                        # doctest: +SKIP
+            >>> model.transform(pandas.DataFrame({"text": ["what a day"]}))     # doctest: +SKIP
+        """
+        from wmlclient.scoring.frames import transform
+
+        return transform(frame, self._plan_of, self._inputs)
+
     def transform_table(self, fields: Sequence[str], values: Sequence[Sequence[Any]]) -> Table:
         """Scores a table as ``transform`` does: rows that a stage skips are not in the answer.
 
@@ -237,24 +267,30 @@ class Scorer:
         return f"<Scorer of {self._stage.uid}: {len(self.stages)} stages, input {', '.join(self._inputs) or 'none'}>"
 
     def _plan(self, fields: Sequence[str], values: Sequence[Sequence[Any]]) -> Plan:
-        if self._typed:
+        return self._plan_of(fields, None if self._typed else zip(*values))
+
+    def _plan_of(self, fields: Sequence[str], columns: Iterable[Sequence[Any]] | None) -> Plan:
+        """The plan for some fields; a scorer without a schema looks at their columns, too."""
+        if self._typed or columns is None:
+            types = None
             key: tuple[Any, ...] = tuple(fields)
         else:
-            types = [
-                infer_type(list(column), self._expected(name)) for name, column in zip(fields, zip(*values))
-            ]
+            types = [self._type_of(name, column) for name, column in zip(fields, columns)]
             key = (*fields, *types)
         plan = self._plans.get(key)
         if plan is None:
-            plan = self._compile(list(fields), None if self._typed else types)
+            plan = self._compile(list(fields), types)
             if len(self._plans) >= MAX_PLANS:
                 self._plans.clear()
             self._plans[key] = plan
         return plan
 
-    def _expected(self, name: str) -> str | None:
-        column = self._inputs.get(name)
-        return column.type if column else None
+    def _type_of(self, name: str, values: Any) -> str:
+        known = self._inputs.get(name)
+        expected = known.type if known else None
+        if isinstance(values, np.ndarray):
+            return expected if expected == "float" else "double"
+        return infer_type(list(values), expected)
 
     def _compile(self, fields: list[str], types: list[str] | None) -> Plan:
         repeated = next((name for place, name in enumerate(fields) if name in fields[:place]), None)
@@ -315,44 +351,10 @@ def load(
         return Scorer(load_stage(read_stage(find_root(folder))), schema, label_col)
 
 
-def label_values(stage: Stage, label_col: str) -> tuple[str, ...]:
-    """The labels of the first indexer of a column, or none."""
-    if stage.labels and stage.labels.get(label_col):
-        return stage.labels[label_col]
-    return next((found for child in stage.children if (found := label_values(child, label_col))), ())
-
-
-def label_value(label: str, type: str) -> Any:
-    """A label, which is always text, as a value of the column's type."""
-    if type == "string":
-        return label
-    number = float(label)
-    read = reader(type)
-    whole = int(label) if type not in ("double", "float") else number
-    return read(whole) if read else label
-
-
 def _raise_first(problems: dict[int, RowError]) -> None:
     problem = first(problems) if problems else None
     if problem is not None:
         raise problem
-
-
-def _columns(schema: Mapping[str, Any]) -> list[Column]:
-    fields = schema.get("fields") if isinstance(schema, Mapping) else None
-    if not isinstance(fields, list):
-        raise InputError("wrong_type", None, None, "the input schema is not the JSON of a Spark StructType")
-    return [Column(each["name"], simple_type(each["type"]), *_attributes(each)) for each in fields]
-
-
-def _attributes(spark_field: Mapping[str, Any]) -> tuple[tuple[str, ...] | None, int | None]:
-    """The labels and the vector size that Spark ML keeps in a column's metadata."""
-    attributes = (spark_field.get("metadata") or {}).get("ml_attr") or {}
-    labels = attributes.get("vals") if attributes.get("type") == "nominal" else None
-    size = attributes.get("num_attrs")
-    if size is None and isinstance(attributes.get("attrs"), dict):
-        size = sum(len(group) for group in attributes["attrs"].values())
-    return tuple(labels) if labels else None, size
 
 
 def _hints(stage: Stage) -> dict[str, list[Any]]:

@@ -313,23 +313,29 @@ def test_a_long_chain_of_nodes_is_no_recursion(tmp_path: Path) -> None:
     assert only.row([1e9]) == -1.0
 
 
-def test_ones_are_counted_without_numpy_2() -> None:
-    words = np.random.default_rng(1).integers(0, 2**64, size=(3, 50), dtype=np.uint64)
+@pytest.mark.parametrize("bits", [8, 16, 32, 64])
+def test_ones_are_counted_without_numpy_2(bits: int) -> None:
+    words = np.random.default_rng(1).integers(0, 2**bits, size=(3, 50), dtype=f"u{bits // 8}")
     expected = [[int(word).bit_count() for word in row] for row in words]
     assert trees_batch._count_ones(words).tolist() == expected
     assert trees_batch._ones(words).tolist() == expected
 
 
-def test_tables_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where shared tables would be too large, features have their own, and the answers are the same."""
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SHARED_BYTES", 0), ("SHARED_BYTES", 1 << 24), ("FEW", 1), ("COMPARED", 0), ("MAX_BYTES", 1)],
+)
+@pytest.mark.parametrize("depth", [2, 6, 9])
+def test_every_way_to_look_up_finds_the_same_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: int, depth: int
+) -> None:
     chance = random.Random(9)
-    roots = [grown(chance, 6) for _ in range(9)]
+    roots = [grown(chance, depth) for _ in range(9)]
     rows = some_rows(chance, 100)
     column = DenseBlock([np.array(values) for values in zip(*rows, strict=True)], len(rows))
     saved = ensemble(tmp_path / "m", FORESTS, roots, len(KINDS), numTrees=9)
     before = step(saved).batch(column)[0].tolist()
-    monkeypatch.setattr(trees_batch, "MAX_TABLES", 0)
-    monkeypatch.setattr(trees_batch, "MAX_CELLS", 9 * 64)
+    monkeypatch.setattr(trees_batch, name, value)
     assert step(saved).batch(column)[0].tolist() == before == [step(saved).row(row) for row in rows]
 
 

@@ -63,8 +63,8 @@ def label_filler(model_dir: Path, training: dict[str, Any] | None, label: str | 
     """
     if label is None:
         return None
+    from wmlclient.scoring.given import label_value
     from wmlclient.scoring.saved import read_stage
-    from wmlclient.scoring.scorer import label_value
     from wmlclient.scoring.types import simple_type
 
     for labels in _indexed(read_stage(model_dir), label):

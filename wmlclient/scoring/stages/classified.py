@@ -197,13 +197,14 @@ def _row_by_row(
 
 
 def of_two(
-    place: int, probability: Callable[[float], float]
+    place: int, probability: Callable[[float], float], probabilities: Callable[[Floats], Floats]
 ) -> tuple[Callable[[list[float]], list[float]], Callable[[list[Floats]], list[Floats]]]:
     """The probabilities of two classes, one computed from its raw prediction and the other what is missing to 1.
 
     Args:
         place: The class that is computed.
         probability: Its probability from its raw prediction.
+        probabilities: The same for many, to the same bit.
 
     Returns:
         For one row, and for all.
@@ -214,7 +215,7 @@ def of_two(
         return [1.0 - computed, computed] if place else [computed, 1.0 - computed]
 
     def block(raw: list[Floats]) -> list[Floats]:
-        computed = np.array(list(map(probability, raw[place].tolist())), dtype=np.float64)
+        computed = probabilities(raw[place])
         return [1.0 - computed, computed] if place else [computed, 1.0 - computed]
 
     return row, block

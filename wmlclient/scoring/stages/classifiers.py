@@ -28,7 +28,7 @@ from wmlclient.scoring.stages.classified import (
     predictor,
     probabilistic,
 )
-from wmlclient.scoring.stages.logistic import argmax, divide, exp
+from wmlclient.scoring.stages.logistic import argmax, divide, exp, exps
 from wmlclient.scoring.values import Sparse, to_dense, vector_size
 
 WIDE = 40
@@ -181,7 +181,7 @@ def fm_classification_model(saved: SavedStage, params: Params) -> Stage:
     """``FMClassificationModel``."""
     machine = FactorizationMachine(*saved.only("data", "intercept", "linear", "factors"))
 
-    probability, probability_block = of_two(1, _sigmoid)
+    probability, probability_block = of_two(1, _sigmoid, lambda values: 1.0 / (1.0 + exps(-values)))
     model = Classifier(
         2,
         raw=lambda margin: [-margin, margin],

@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from wmlclient.scoring.blocks import Block, rows_of
+import numpy as np
+
+from wmlclient.scoring.blocks import Block, SparseBlock, doubles_of, rows_of
 from wmlclient.scoring.columns import Column, Drop, Frame, Invalid, is_numeric
 from wmlclient.scoring.errors import InputError
 from wmlclient.scoring.java.numbers import is_double_text, to_float
@@ -45,7 +47,8 @@ def string_indexer_model(saved: SavedStage, params: Params) -> Stage:
             known = labels[source]
             kept = (*known, "__unknown") if invalid == "keep" else known
             row = _indexer(known, invalid, frame.type_of(source))
-            frame.add(saved.uid, [source], [Column(target, "double", labels=kept)], row, _each(row))
+            batch = _text_indexer(known, row) if frame.type_of(source) == "string" else _each(row)
+            frame.add(saved.uid, [source], [Column(target, "double", labels=kept)], row, batch)
 
     return Stage(saved.uid, saved.java_class, bind, labels=labels, hints=labels)
 
@@ -72,6 +75,24 @@ def _indexer(labels: tuple[str, ...], invalid: str, type: str) -> Callable[[Any]
         raise Invalid(f"it has {what}; train with handleInvalid='keep' to score such rows")
 
     return at
+
+
+def _text_indexer(
+    labels: tuple[str, ...], row: Callable[[Any], float]
+) -> Callable[[Block], tuple[Block] | None]:
+    """The batch function for strings: a look into a dictionary each; what is not there is left to the row function."""
+    get = {label: float(at) for at, label in enumerate(labels)}.get
+
+    def batch(column: Block) -> tuple[Block] | None:
+        if not isinstance(column, list):
+            return None
+        # None becomes NaN.
+        found = np.array(list(map(get, column)), dtype=np.float64)
+        for at in np.flatnonzero(np.isnan(found)).tolist():
+            found[at] = row(column[at])
+        return (found,)
+
+    return batch
 
 
 def _key(type: str) -> Callable[[Any], Any] | None:
@@ -168,10 +189,9 @@ def one_hot_encoder_model(saved: SavedStage, params: Params) -> Stage:
                     f"{categories}",
                 )
         for (source, target), categories in zip(pairs, sizes):
-            row = _one_hot(categories, categories + width, keep)
-            frame.add(
-                saved.uid, [source], [Column(target, "vector", size=categories + width)], row, _each(row)
-            )
+            size = categories + width
+            row, batch = _one_hot(categories, size, keep), _one_hot_batch(categories, size)
+            frame.add(saved.uid, [source], [Column(target, "vector", size=size)], row, batch)
 
     hints = {source: range(categories) for (source, _), categories in zip(pairs, sizes)}
     return Stage(saved.uid, saved.java_class, bind, hints=hints)
@@ -195,3 +215,19 @@ def _one_hot(categories: int, size: int, keep: bool) -> Callable[[Any], Sparse |
         raise Invalid(f"the index {value} was not seen in training; handleInvalid='keep' would take it")
 
     return encode
+
+
+def _one_hot_batch(categories: int, size: int) -> Callable[[Block], tuple[Block] | None]:
+    """The same for whole columns, where every row has a category that training has seen."""
+
+    def batch(column: Block) -> tuple[Block] | None:
+        values = doubles_of(column)
+        if values is None or not ((values >= 0.0) & (values < categories)).all():
+            return None
+        indices = values.astype(np.int64)
+        hot = indices < size
+        ends = np.cumsum(hot, dtype=np.int64)
+        indices = indices[hot]
+        return (SparseBlock(size, ends, indices, np.ones(len(indices))),)
+
+    return batch

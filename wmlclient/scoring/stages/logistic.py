@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from wmlclient.scoring.blocks import Block, DenseBlock, vectors_of
+from wmlclient.scoring.blocks import Block, DenseBlock, Floats, vectors_of
 from wmlclient.scoring.columns import Column, Frame
 from wmlclient.scoring.linear import Dot, Margins
 from wmlclient.scoring.registry import Params, Stage, loads, number, numbers, text, training
@@ -26,6 +26,15 @@ def exp(value: float) -> float:
         return math.exp(value)
     except OverflowError:
         return math.inf
+
+
+def exps(values: Floats) -> Floats:
+    """The same for many. NumPy's own may differ in the last bit, and rows and columns must agree."""
+    given = values.tolist()
+    try:
+        return np.fromiter(map(math.exp, given), np.float64, len(given))
+    except OverflowError:
+        return np.fromiter(map(exp, given), np.float64, len(given))
 
 
 def divide(numerator: float, denominator: float) -> float:
@@ -209,8 +218,7 @@ def _binomial(matrix: Matrix, intercept: float, params: Params) -> tuple[Any, An
         if margins is None:
             return None
         margins = margins + intercept
-        # math.exp, not numpy's: the two may differ in the last bit, and rows and columns must agree.
-        no = np.array([1.0 / (1.0 + exp(margin)) for margin in margins.tolist()], dtype=np.float64)
+        no = 1.0 / (1.0 + exps(margins))
         yes = 1.0 - no
         prediction = (margins > limit if from_raw else yes > threshold).astype(np.float64)
         return DenseBlock([-margins, margins], len(margins)), DenseBlock([no, yes], len(margins)), prediction

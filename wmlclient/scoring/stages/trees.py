@@ -28,7 +28,7 @@ from wmlclient.scoring.stages.classified import (
     predictor,
     probabilistic,
 )
-from wmlclient.scoring.stages.logistic import exp
+from wmlclient.scoring.stages.logistic import exp, exps
 from wmlclient.scoring.stages.trees_batch import Indices, LeafFinder
 from wmlclient.scoring.stages.trees_read import (
     Tree,
@@ -321,7 +321,12 @@ def gbt_classification_model(saved: SavedStage, params: Params) -> Stage:
         total = margins(found)
         return [-total, total]
 
-    model = Classifier(2, raw, raw_block, *of_two(0, lambda value: 1.0 / (1.0 + exp(-2.0 * value))))
+    probability, probability_block = of_two(
+        0,
+        lambda value: 1.0 / (1.0 + exp(-2.0 * value)),
+        lambda values: 1.0 / (1.0 + exps(-2.0 * values)),
+    )
+    model = Classifier(2, raw, raw_block, probability, probability_block)
     return _stage(saved, params, forest, [classes_part(saved, params, model), forest.leaf_part(params)])
 
 

@@ -5,8 +5,8 @@ splits of a feature fall on few distinct thresholds (``maxBins``, by default 32,
 number for each feature: the bin between two thresholds, or the category. For a tree whose leaves are numbered from
 left to right, a table gives for each bin of a feature the set of leaves that the answers to *all* of the tree's
 questions about this feature leave open, as bits. The AND over the features leaves the leaf that is reached as the
-lowest bit. (QuickScorer, Lucchese et al., SIGIR 2015, has the idea.) Two things make it fast in NumPy: several small
-trees share the 64 bits of a word, and features with few bins share a table.
+lowest bit. (QuickScorer, Lucchese et al., SIGIR 2015, has the idea.) Two things make it fast in NumPy: the words of
+all trees stand side by side, so that one lookup copies a whole line of them, and features with few bins share a table.
 
 A tree with more than 64 leaves is cut where it has 64 branches; from there it is gone down level by level.
 
@@ -15,6 +15,7 @@ Comparisons are those of the row function, on the same doubles, so that both fin
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -27,16 +28,20 @@ from wmlclient.scoring.blocks import Floats
 from wmlclient.scoring.stages.trees_read import Tree
 
 Indices: TypeAlias = "NDArray[np.intp]"
-Words: TypeAlias = "NDArray[np.uint64]"
+Words: TypeAlias = "NDArray[np.unsignedinteger[Any]]"
+
+_Question: TypeAlias = "tuple[int, Any, int, int]"
+"""A tree, what it asks, the first end that a no loses, and the first that it does not."""
 
 WORD = 64
-ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
-SHARED_BINS = 1024
-"""Features share a table up to so many combinations of their bins; 8 KB, which stay in the first cache."""
-MAX_TABLES = 64 << 20
-"""Bytes for all tables; beyond it, features do not share."""
-MAX_CELLS = 1 << 16
-"""Trees times rows that are looked at together, so that they stay in the second cache."""
+SHARED_BYTES = 32 << 10
+"""Features share a table while it is not larger than this, which the first cache has room for."""
+MAX_BYTES = 256 << 10
+"""Words of trees times rows that are looked at together, so that they stay in the second cache."""
+COMPARED = 96
+"""Up to so many bins, all thresholds are compared; a binary search is faster for more."""
+FEW = 8
+"""A table holds the trees that ask for its features alone where they are less than one in so many."""
 
 
 class LeafFinder:
@@ -52,50 +57,44 @@ class LeafFinder:
     def __init__(self, trees: Sequence[Tree], used: Sequence[int]) -> None:
         self._trees = len(trees)
         place = {feature: at for at, feature in enumerate(used)}
-        self._features = [_feature(trees, feature) for feature in used]
+        self._features = _features(trees, used)
         tops = [_Top(tree) for tree in trees]
-        self._pack(tops)
-        self._groups = self._grouped(SHARED_BINS)
-        if sum(size for _, size in self._groups) * 8 * len(self._lowest) > MAX_TABLES:
-            self._groups = self._grouped(0)
-        masks = [np.full((len(self._lowest), feature.bins), ALL) for feature in self._features]
+        widest = max(len(top.ends) for top in tops)
+        bits = next(bits for bits in (8, 16, 32, 64) if widest <= bits)
+        self._type = np.dtype(f"u{bits // 8}")
+        questions: list[list[_Question]] = [[] for _ in used]
         for at, (tree, top) in enumerate(zip(trees, tops, strict=True)):
             for node, start, middle in top.questions:
-                feature = place[tree.features[node]]
-                lost = ((1 << middle) - (1 << start)) << self._bit[at]
-                right = ~self._features[feature].left(tree.splits[node])
-                masks[feature][self._word[at], right] &= ~np.uint64(lost)
-        self._tables = [_table([masks[member] for member in members]) for members, _ in self._groups]
+                questions[place[tree.features[node]]].append((at, tree.splits[node], start, middle))
+        self._groups = self._grouped()
+        self._tables = [
+            _table([self._mask(member, questions[member]) for member in members]) for members in self._groups
+        ]
         self._below = _Descent(trees, tops, place, self._features)
 
-    def _pack(self, tops: Sequence[_Top]) -> None:
-        """Gives each tree its bits, beside those of other trees if it is small."""
-        self._word = np.zeros(len(tops), dtype=np.intp)
-        self._bit = [0] * len(tops)
-        masks, lowest, used = [], [0], 0
-        for at, top in enumerate(tops):
-            width = len(top.ends)
-            if used + width > WORD:
-                lowest.append(0)
-                used = 0
-            self._word[at], self._bit[at] = len(lowest) - 1, used
-            masks.append(((1 << width) - 1) << used)
-            lowest[-1] |= 1 << used
-            used += width
-        self._mask = np.array(masks, dtype=np.uint64)[:, None]
-        self._lowest = np.array(lowest, dtype=np.uint64)[:, None]
-
-    def _grouped(self, limit: int) -> list[tuple[list[int], int]]:
-        """Features that share a table, and how many combinations of bins they have."""
-        groups: list[tuple[list[int], int]] = []
+    def _grouped(self) -> list[list[int]]:
+        """The features, those together that share a table."""
+        groups: list[list[int]] = []
+        size = 0
         for at in sorted(range(len(self._features)), key=lambda at: self._features[at].bins):
             bins = self._features[at].bins
-            if groups and groups[-1][1] * bins <= limit:
-                members, size = groups[-1]
-                groups[-1] = ([*members, at], size * bins)
+            if groups and size * bins * self._trees * self._type.itemsize <= SHARED_BYTES:
+                groups[-1].append(at)
+                size *= bins
             else:
-                groups.append(([at], bins))
+                groups.append([at])
+                size = bins
         return groups
+
+    def _mask(self, at: int, questions: Sequence[_Question]) -> Words:
+        """For a feature, shape (bins, trees): the ends that the answers for a bin leave open."""
+        feature = self._features[at]
+        everything = np.iinfo(self._type).max
+        mask = np.full((feature.bins, self._trees), everything, dtype=self._type)
+        for tree, split, start, middle in questions:
+            lost = (1 << middle) - (1 << start)
+            mask[~feature.left(split), tree] &= self._type.type(everything ^ lost)
+        return mask
 
     def find(self, columns: Floats) -> Indices:
         """The numbers of the leaves.
@@ -108,28 +107,49 @@ class LeafFinder:
         """
         rows = columns.shape[1]
         found = np.empty((self._trees, rows), dtype=np.intp)
-        step = max(64, MAX_CELLS // self._trees)
+        step = max(64, MAX_BYTES // (self._trees * self._type.itemsize))
         for start in range(0, rows, step):
             part = np.ascontiguousarray(columns[:, start : start + step])
-            found[:, start : start + step] = self._find(part)
+            self._find(part, found[:, start : start + step])
         return found
 
-    def _find(self, columns: Floats) -> Indices:
+    def _find(self, columns: Floats, out: Indices) -> None:
         bins = [feature.of(values) for feature, values in zip(self._features, columns, strict=True)]
-        open_leaves = np.full((len(self._lowest), columns.shape[1]), ALL)
-        for (members, _), (words, table) in zip(self._groups, self._tables, strict=True):
+        shape = columns.shape[1], self._trees
+        open_leaves = _scratch.words(0, shape, self._type)
+        open_leaves.fill(np.iinfo(self._type).max)
+        buffer = _scratch.words(1, shape, self._type)
+        for members, (asking, table) in zip(self._groups, self._tables, strict=True):
             at = bins[members[0]]
             for member in members[1:]:
                 at = at * self._features[member].bins + bins[member]
-            if words is None:
-                open_leaves &= table.take(at, axis=1, mode="clip")
+            if asking is None:
+                table.take(at, axis=0, out=buffer, mode="clip")
+                open_leaves &= buffer
             else:
-                open_leaves[words] &= table.take(at, axis=1, mode="clip")
-        # In each tree's bits, all below the lowest that is set. Nothing is carried from one tree to the next, because
-        # every tree has a bit left.
-        below = (open_leaves & ~(open_leaves - self._lowest)) - self._lowest
-        ends = _ones(below.take(self._word, axis=0) & self._mask)
-        return self._below.leaves(ends, columns, bins)
+                open_leaves[:, asking] &= table.take(at, axis=0, mode="clip")
+        # All bits below the lowest that is set; every word has one.
+        below = np.subtract(open_leaves, 1, out=buffer)
+        below &= ~open_leaves
+        self._below.leaves(_ones(below), columns, bins, out)
+
+
+class _Scratch(threading.local):
+    """Memory that each thread keeps: the C library gives as much back at every call, and gets it zeroed again."""
+
+    def __init__(self) -> None:
+        self._kept = [np.empty(0, np.uint8), np.empty(0, np.uint8)]
+
+    def words(self, place: int, shape: tuple[int, int], kind: np.dtype[Any]) -> Words:
+        """An array with whatever is in it."""
+        size = shape[0] * shape[1] * kind.itemsize
+        if len(self._kept[place]) < size:
+            self._kept[place] = np.empty(size, np.uint8)
+        words: Words = self._kept[place][:size].view(kind).reshape(shape)
+        return words
+
+
+_scratch = _Scratch()
 
 
 @frozen
@@ -147,7 +167,12 @@ class _Feature:
 
     def of(self, values: Floats) -> Indices:
         if self.thresholds is not None:
-            return self.thresholds.searchsorted(values, side="left")
+            if self.bins > COMPARED:
+                return self.thresholds.searchsorted(values, side="left")
+            # A binary search goes astray in the processor's branch prediction; this has no branches.
+            left = np.less_equal(values, self.thresholds[:, None])
+            lower: Indices = np.add.reduce(left.view(np.uint8), axis=0, dtype=np.uint8).astype(np.intp)
+            return self.bins - 1 - lower
         unseen = self.bins - 1
         known = (values >= 0.0) & (values < unseen)
         whole = np.where(known, values, 0.0).astype(np.intp)
@@ -163,11 +188,18 @@ class _Feature:
         return found
 
 
-def _feature(trees: Sequence[Tree], feature: int) -> _Feature:
-    splits = [s for tree in trees for f, s in zip(tree.features, tree.splits, strict=True) if f == feature]
-    thresholds = [split for split in splits if split.__class__ is float]
-    if len(thresholds) == len(splits):
-        distinct = np.unique(np.array(thresholds, dtype=np.float64))
+def _features(trees: Sequence[Tree], used: Sequence[int]) -> list[_Feature]:
+    splits: dict[int, set[Any]] = {feature: set() for feature in used}
+    for tree in trees:
+        for feature, split in zip(tree.features, tree.splits, strict=True):
+            if feature >= 0:
+                splits[feature].add(split)
+    return [_feature(found) for found in splits.values()]
+
+
+def _feature(splits: set[Any]) -> _Feature:
+    if all(split.__class__ is float for split in splits):
+        distinct = np.array(sorted(splits), dtype=np.float64)
         return _Feature(len(distinct) + 1, distinct)
     return _Feature(int(max((max(split, default=0.0) for split in splits), default=0.0)) + 2, None)
 
@@ -205,14 +237,17 @@ class _Top:
 
 
 def _table(masks: list[Words]) -> tuple[Indices | None, Words]:
-    """For the words that ask for some features, which they are and the leaves left open by combination of bins."""
+    """For some features, the trees that ask for them, ``None`` for all, and the ends left open.
+
+    The latter has a line for each combination of bins, and in it a word for each of the trees.
+    """
     table = masks[0]
     for mask in masks[1:]:
-        table = (table[:, :, None] & mask[:, None, :]).reshape(len(table), -1)
-    asking = np.flatnonzero((table != ALL).any(axis=1))
-    if len(asking) == len(table):
+        table = (table[:, None, :] & mask[None, :, :]).reshape(-1, table.shape[1])
+    asking = np.flatnonzero((table != np.iinfo(table.dtype).max).any(axis=0))
+    if len(asking) * FEW > table.shape[1]:
         return None, table
-    return asking, np.ascontiguousarray(table[asking])
+    return asking, np.ascontiguousarray(table[:, asking])
 
 
 class _Descent:
@@ -252,6 +287,13 @@ class _Descent:
             first_leaf += len(tree.predictions)
         self._ends = ends.ravel()
         self._offset = (np.arange(len(trees)) * WORD)[:, None]
+        # Where no tree was cut or had its sides swapped, the ends are the leaves.
+        firsts = ends[:, :1]
+        plain = all(
+            (ends[at, : len(top.ends)] == firsts[at] + np.arange(len(top.ends))).all()
+            for at, top in enumerate(tops)
+        )
+        self._firsts = firsts.copy() if plain and not self._deep else None
         self._asked = np.array(asked, dtype=np.intp)
         self._thresholds = np.array([s if s.__class__ is float else np.nan for s in splits], dtype=np.float64)
         self._children = np.array(children, dtype=np.intp)
@@ -271,11 +313,15 @@ class _Descent:
         self._starts = starts
         self._left = np.concatenate(zones) if len(zones) > 1 else None
 
-    def leaves(self, ends: NDArray[np.uint8], columns: Floats, bins: list[Indices]) -> Indices:
-        """The leaves below the ends, shape (trees, rows)."""
-        found = self._ends.take(ends + self._offset)
+    def leaves(self, ends: NDArray[np.uint8], columns: Floats, bins: list[Indices], found: Indices) -> None:
+        """Writes the leaves below the ends, shape (rows, trees), to ``found``, shape (trees, rows)."""
+        if self._firsts is not None:
+            np.add(ends.T, self._firsts, out=found)
+            return
+        at = np.add(ends.T, self._offset, order="C")
+        found[:] = self._ends.take(at)
         if not self._deep:
-            return found
+            return
         node = found[self._deep]
         rows = columns.shape[1]
         values, numbers = columns.ravel(), np.concatenate(bins)
@@ -286,12 +332,13 @@ class _Descent:
                 left |= self._left.take(self._starts.take(node) + numbers.take(cell))
             node = self._children.take(2 * node + left)
         found[self._deep] = self._leaves.take(node)
-        return found
 
 
 def _count_ones(words: Words) -> NDArray[np.uint8]:
     """The bits that are set in each word, for NumPy before 2.0."""
-    halves = words.view(np.uint16).reshape(*words.shape, 4)
+    if words.itemsize == 1:
+        return _ONES_OF_16.take(words)
+    halves = words.view(np.uint16).reshape(*words.shape, words.itemsize // 2)
     ones: NDArray[np.uint8] = _ONES_OF_16.take(halves).sum(axis=-1, dtype=np.uint8)
     return ones
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wmlclient.scoring.blocks import Block, DenseBlock, Floats, doubles_of
+from wmlclient.scoring.blocks import Block, DenseBlock, Floats, Ints, SparseBlock, doubles_of, vectors_of
 from wmlclient.scoring.columns import Column, Drop, Frame, Invalid, is_numeric
 from wmlclient.scoring.registry import Params, Stage, loads, text, texts
 from wmlclient.scoring.saved import SavedStage
@@ -62,7 +62,7 @@ def vector_assembler(saved: SavedStage, params: Params) -> Stage:
         total = sum(known) if len(known) == len(sizes) else None
         if "vector" in kinds or invalid == "keep":
             row = _general(names, kinds, sizes, invalid)
-            batch = None
+            batch = _general_batch([kind == "vector" for kind in kinds], invalid == "keep")
         else:
             row = _numbers(names, all(kind == "double" for kind in kinds), invalid)
             batch = _numbers_batch
@@ -163,3 +163,45 @@ def _general(names: list[str], kinds: list[str], sizes: list[int | None], invali
         return compress(at, indices, values)
 
     return row
+
+
+def _general_batch(vectors: list[bool], keep: bool) -> Callable[..., tuple[Block] | None]:
+    """The same for whole columns without nulls, where the rows all come out sparse."""
+
+    def batch(*columns: Block) -> tuple[Block] | None:
+        stored: list[tuple[Any, Ints, Floats]] = []
+        size = 0
+        for column, vector in zip(columns, vectors):
+            block = vectors_of(column) if vector else doubles_of(column)
+            if block is None:
+                return None
+            if isinstance(block, np.ndarray) and not keep and np.isnan(block).any():
+                return None
+            if isinstance(block, SparseBlock):
+                full = block.values != 0.0
+                stored.append((block.row_numbers()[full], block.indices[full] + size, block.values[full]))
+                size += block.size
+                continue
+            for values in block.features if isinstance(block, DenseBlock) else [block]:
+                rows = np.flatnonzero(values)
+                stored.append((rows, np.full(len(rows), size), values[rows]))
+                size += 1
+        if not stored or not len(columns[0]):
+            return None
+        count = len(columns[0])
+        counts = [np.bincount(rows, minlength=count) for rows, _, _ in stored]
+        total = np.sum(counts, axis=0)
+        if total.max(initial=0) > most_stored(size):
+            return None
+        ends = np.cumsum(total)
+        # Where the next value of each row goes.
+        free = ends - total
+        indices, values = np.empty(ends[-1], np.int64), np.empty(ends[-1])
+        for (rows, own, some), several in zip(stored, counts):
+            firsts = np.cumsum(several) - several
+            places = free[rows] + (np.arange(len(rows)) - firsts[rows])
+            indices[places], values[places] = own, some
+            free += several
+        return (SparseBlock(size, ends, indices, values),)
+
+    return batch
