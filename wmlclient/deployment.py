@@ -227,11 +227,13 @@ class Deployment:
             timeout: seconds, for this call.
 
         Returns:
-            All columns of the model's output, rows in the order given.
+            All columns of the model's output, rows in the order given. Where some rows cannot be scored and others
+            can, the former are in ``errors``, and logged as a warning.
 
         Raises:
             PayloadError: the data cannot be sent; names column and row.
-            BadRequestError: the service refuses it, for example for an unknown column.
+            BadRequestError: the service refuses it, for example for an unknown column, or because no row can be
+                scored.
         """
         if self.scoring_url is None:
             raise PayloadError(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from attrs import field, frozen
@@ -14,6 +15,8 @@ from wmlclient.errors import PayloadError, ResponseError
 if TYPE_CHECKING:
     import numpy
     import pandas
+
+_log = logging.getLogger("wmlclient.scores")
 
 _NON_FINITE = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 SHOWN = 10
@@ -30,11 +33,19 @@ class Scores(Sequence[dict[str, Any]]):
         fields: names of the columns.
         values: the rows, each a list in the order of ``fields``.
         engine: ``"native"`` or ``"spark"``; None if the service does not say.
+        errors: the rows that could not be scored, by their numbers from 0, and why. They have None in the columns
+            that they did not reach.
+
+    Example:
+        >>> scores = Scores(["x", "prediction"], [[1.0, 0.0], [None, None]], errors={1: "column 'x': it is null"})
+        >>> scores
+        Scores(2 rows x 2 columns: x, prediction; 1 not scored, row 1: column 'x': it is null)
     """
 
     fields: list[str]
     values: list[list[Any]] = field(eq=True)
     engine: str | None = field(default=None, eq=False)
+    errors: Mapping[int, str] = field(factory=dict, eq=False)
 
     @classmethod
     def _of(cls, body: bytes, engine: str | None, texts: frozenset[str] = frozenset()) -> Scores:
@@ -44,11 +55,15 @@ class Scores(Sequence[dict[str, Any]]):
             fields, values = answer["fields"], answer["values"]
             if any(len(row) != len(fields) for row in values):
                 raise ValueError
-        except (ValueError, KeyError, TypeError):
+            errors = {problem["row"]: _reason(problem) for problem in answer.get("errors") or ()}
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise ResponseError("The service's scores are not a table of fields and values.") from None
         if b'NaN"' in body or b'Infinity"' in body:
             _restore_non_finite(fields, values, texts)
-        return cls(fields, values, engine)
+        scores = cls(fields, values, engine, errors)
+        if errors:
+            _log.warning("%s", scores._not_scored())
+        return scores
 
     def __len__(self) -> int:
         return len(self.values)
@@ -112,13 +127,27 @@ class Scores(Sequence[dict[str, Any]]):
                 table[row, at] = value
         return table
 
+    def _not_scored(self) -> str:
+        row, reason = next(iter(self.errors.items()))
+        return f"{len(self.errors)} not scored, row {row}: {display.short(reason)}"
+
     def __repr__(self) -> str:
         engine = f", engine={self.engine!r}" if self.engine else ""
-        return f"Scores({len(self)} rows x {len(self.fields)} columns: {display.short(', '.join(self.fields))}{engine})"
+        failed = f"; {self._not_scored()}" if self.errors else ""
+        columns = display.short(", ".join(self.fields))
+        return f"Scores({len(self)} rows x {len(self.fields)} columns: {columns}{engine}{failed})"
 
     def _repr_html_(self) -> str:
         note = f"{len(self)} rows" + (f", scored by the {self.engine} engine" if self.engine else "")
-        return display.table(self.fields, self.values[:SHOWN], note)
+        if not self.errors:
+            return display.table(self.fields, self.values[:SHOWN], note)
+        rows = [[*row, self.errors.get(number, "")] for number, row in enumerate(self.values[:SHOWN])]
+        return display.table([*self.fields, "not scored"], rows, f"{note}; {self._not_scored()}")
+
+
+def _reason(problem: dict[str, Any]) -> str:
+    column = problem.get("column")
+    return f"column {column!r}: {problem['reason']}" if column else str(problem["reason"])
 
 
 def _array(values: list[Any], numpy: Any) -> Any:

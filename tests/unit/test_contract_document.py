@@ -215,7 +215,7 @@ class TestWatson:
     def test_extensions_are_marked(self, watson: Document) -> None:
         definitions = watson["definitions"]
         whole = {key for key, definition in definitions.items() if definition.get("x-extension")}
-        assert whole == {"SampleTable", "ParityCertificate", "ParityExample", "DeadLetter"}
+        assert whole == {"SampleTable", "ParityCertificate", "ParityExample", "DeadLetter", "RowError"}
         members = {
             (key, member)
             for key, definition in definitions.items()
@@ -226,6 +226,7 @@ class TestWatson:
             ("DataConnection", "security_protocol"),
             ("DeploymentEntity", "engine"),
             ("DeploymentEntity", "engine_reason"),
+            ("ScoredTable", "errors"),
         }
 
     def test_text_is_json_as_committed(self, root: Path) -> None:

@@ -17,7 +17,8 @@ import orjson
 from wmlclient.wire import words_for_non_finite
 
 from .engine.errors import Invalid, NotReady
-from .engine.scorers import Scorer, Slot, Table
+from .engine.scored import Scored
+from .engine.scorers import Scorer, Slot
 from .handlers import Services
 from .handlers.common import ended
 from .incoming import Headers, Receive, whole
@@ -62,7 +63,7 @@ async def score(
         answer = _json(scored)
     else:
         answer, scored = await _score_large(scorer, body)
-    services.engine.count_predictions(len(scored[1]))
+    services.engine.count_predictions(len(scored.values) - len(scored.errors))
     return answer, scorer.engine.encode()
 
 
@@ -73,7 +74,7 @@ async def _scorer(services: Services, slot: Slot) -> Scorer:
     return slot.ready.result()
 
 
-async def _score_large(scorer: Scorer, body: bytes) -> tuple[bytes, Table]:
+async def _score_large(scorer: Scorer, body: bytes) -> tuple[bytes, Scored]:
     """On threads, so that other calls do not wait behind it."""
     run = anyio.to_thread.run_sync
     scored = await run(lambda: scorer.score(*_table(body)))
@@ -82,7 +83,7 @@ async def _score_large(scorer: Scorer, body: bytes) -> tuple[bytes, Table]:
     return await run(_json, scored), scored
 
 
-def _table(body: bytes) -> Table:
+def _table(body: bytes) -> tuple[list[str], list[list[Any]]]:
     """``fields`` and ``values`` of a scoring payload; their content is the scorer's to check.
 
     Raises:
@@ -110,8 +111,10 @@ def _wrong_form(what: str, field: str | None = None) -> Invalid:
     return Invalid("invalid_payload", f"Input Json parsing failed with error: {what}", target)
 
 
-def _json(scored: Table) -> bytes:
-    answer: dict[str, Any] = {"fields": scored[0], "values": scored[1]}
+def _json(scored: Scored) -> bytes:
+    answer: dict[str, Any] = {"fields": scored.fields, "values": scored.values}
+    if scored.errors:
+        answer["errors"] = [problem.as_json() for problem in scored.errors]
     text = orjson.dumps(answer)
     # orjson writes null for what is not finite: rare, and cheaper to notice here than to look for beforehand.
     if b"null" in text:

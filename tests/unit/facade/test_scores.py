@@ -107,3 +107,36 @@ def test_the_repr_is_short_and_the_html_escaped() -> None:
 
 def test_they_pickle() -> None:
     assert pickle.loads(pickle.dumps(scores())) == scores()
+
+
+FAILED = {
+    **ANSWER,
+    "values": [ANSWER["values"][0], [2, None, None, None, None]],
+    "errors": [{"row": 1, "code": "invalid_input_data", "column": "words", "reason": "the <column> is null"}],
+}
+
+
+def test_rows_that_were_not_scored(caplog: pytest.LogCaptureFixture) -> None:
+    found = scores(FAILED)
+
+    assert found.errors == {1: "column 'words': the <column> is null"}
+    assert "1 not scored, row 1: column 'words': the <column> is null" in repr(found)
+    [record] = caplog.records
+    assert (record.levelname, record.name) == ("WARNING", "wmlclient.scores")
+    assert "row 1: column 'words'" in record.getMessage()
+    shown = found._repr_html_()
+    assert "<th>not scored</th>" in shown
+    assert "the &lt;column&gt; is null" in shown
+    assert "<column>" not in shown
+
+
+def test_all_rows_were_scored(caplog: pytest.LogCaptureFixture) -> None:
+    assert scores().errors == {}
+    assert not caplog.records
+    assert "not scored" not in repr(scores()) + scores()._repr_html_()
+
+
+@pytest.mark.parametrize("errors", [[{"row": 1}], [{"reason": "r"}], ["r"], 7])
+def test_errors_that_are_none(errors: Any) -> None:
+    with pytest.raises(ResponseError):
+        scores({**ANSWER, "errors": errors})

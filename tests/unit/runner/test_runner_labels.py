@@ -12,6 +12,7 @@ from runner_fakes import eventually
 
 from wmlclient.runner.engine import native
 from wmlclient.runner.engine.errors import Invalid
+from wmlclient.runner.engine.scored import Scored
 
 ONLINE = {"name": "mood", "type": "online"}
 
@@ -36,8 +37,9 @@ def deploy(world: Any, folder: Path, kind: str, engine: str) -> Any:
 
 def score(scorer: Any, fields: list[str], rows: list[list[Any]]) -> tuple[list[str], list[list[Any]]]:
     scored = scorer.score(fields, rows)
-    found: tuple[list[str], list[list[Any]]] = scored.result(20) if isinstance(scored, Future) else scored
-    return found
+    found: Scored = scored.result(20) if isinstance(scored, Future) else scored
+    assert not found.errors
+    return found.fields, found.values
 
 
 @pytest.mark.parametrize("engine", ["native", "spark"])

@@ -11,6 +11,7 @@ from attrs import frozen
 from wmlclient.scoring.errors import ArchiveError, InputError, RowError, UnsupportedModel
 
 from .errors import Invalid
+from .scored import Scored, score_the_rest
 
 __all__ = ["LabelFiller", "NativeScorer", "UnsupportedModel", "check_rows", "label_filler", "load"]
 
@@ -115,9 +116,7 @@ def check_rows(
     try:
         check_table(schema, fields, values, required=required)
     except InputError as error:
-        if label is not None and error.kind == "unknown_field" and error.field == label.name:
-            error = InputError("duplicate_field", error.field, None, error.message)
-        raise _invalid(error) from None
+        raise _invalid(error, label) from None
 
 
 class NativeScorer:
@@ -136,20 +135,36 @@ class NativeScorer:
         self._schema = schema
         self._label = label
 
-    def score(self, fields: list[str], values: Rows) -> tuple[list[str], Rows]:
+    def score(self, fields: list[str], values: Rows) -> Scored:
         """All columns that Spark would give for these rows, in its order.
 
+        A row that cannot be scored is among the ``errors``, where another one can be.
+
         Raises:
-            Invalid: The table does not fit the model's input, or a row cannot be scored.
+            Invalid: The table does not fit the model's input, or no row can be scored.
         """
-        check_rows(self._schema, fields, values, self._scorer.required, self._label)
+        problem: InputError | RowError
         try:
-            scored: tuple[list[str], Rows] = self._scorer.score_table(fields, values)
-            return scored
-        except InputError as error:
-            raise _invalid(error) from None
-        except RowError as error:
-            raise Invalid("invalid_input_data", str(error), {"type": "field", "name": error.column}) from None
+            self._check(fields, values)
+            return Scored(*self._scorer.score_table(fields, values))
+        except (InputError, RowError) as error:
+            problem = error
+        rest = None
+        if len(values) > 1 and (isinstance(problem, RowError) or problem.kind == "wrong_type"):
+            try:
+                rest = score_the_rest(self._scorer, self._check, fields, values)
+            except InputError as error:
+                problem = error
+        if rest is not None:
+            return rest
+        if isinstance(problem, InputError):
+            raise _invalid(problem, self._label) from None
+        raise Invalid("invalid_input_data", str(problem), {"type": "field", "name": problem.column}) from None
+
+    def _check(self, fields: list[str], values: Rows) -> None:
+        from wmlclient.scoring import check_table
+
+        check_table(self._schema, fields, values, required=self._scorer.required)
 
     @property
     def hints(self) -> Any:
@@ -188,12 +203,15 @@ def load(
         raise Invalid("load_model_failure", f"The model cannot be loaded: {error}.") from None
 
 
-def _invalid(error: InputError) -> Invalid:
+def _invalid(error: InputError, label: LabelFiller | None = None) -> Invalid:
     target = {"type": "field", "name": error.field} if error.field else None
-    if error.kind == "unknown_field" and error.field:
+    twice = error.kind == "duplicate_field" or (
+        error.kind == "unknown_field" and label is not None and error.field == label.name
+    )
+    if error.kind == "unknown_field" and error.field and not twice:
         message = f"Input Json parsing failed with error: invalid field: {error.field}"
         return Invalid("invalid_payload", message, target)
-    if error.kind == "duplicate_field":
+    if twice:
         message = f"Input Json parsing failed with error: struct already has field: {error.field}"
         return Invalid("invalid_payload", message, target)
     code = "invalid_input_data" if error.kind == "no_rows" else "invalid_payload"

@@ -12,8 +12,8 @@ from attrs import define, field
 from . import native
 from .errors import Conflict, EngineError, Invalid, NotFound, NotReady
 from .ports import PortError, SparkPool, TransformFailed, TransformResult
+from .scored import Scored
 
-Table = tuple[list[str], list[list[Any]]]
 EngineName = Literal["native", "spark"]
 
 
@@ -25,11 +25,11 @@ class Scorer(Protocol):
         """What scores."""
         ...
 
-    def score(self, fields: list[str], values: list[list[Any]]) -> Table | Future[Table]:
+    def score(self, fields: list[str], values: list[list[Any]]) -> Scored | Future[Scored]:
         """All columns of the scored rows, at once or later.
 
         Raises:
-            Invalid: The table does not fit the model's input, or a row cannot be scored.
+            Invalid: The table does not fit the model's input, or no row of it can be scored.
             NotReady: Spark is not there.
         """
         ...
@@ -74,14 +74,14 @@ class SparkScorer:
         names = [column["name"] for column in self._schema["fields"]]
         runner.transform(self._dir, self._schema, names, []).result(timeout)
 
-    def score(self, fields: list[str], values: list[list[Any]]) -> Future[Table]:
-        """Hand the rows to Spark."""
+    def score(self, fields: list[str], values: list[list[Any]]) -> Future[Scored]:
+        """Hand the rows to Spark. It fails for all of them where it fails for one."""
         # Which columns the stages need is Spark's to say.
         native.check_rows(self._schema, fields, values, (), self._label)
         schema = self._schema
         if self._label is not None:
             schema, fields, values = self._label.fill(schema, fields, values)
-        answer: Future[Table] = Future()
+        answer: Future[Scored] = Future()
         try:
             asked = self._spark.get(None).transform(self._dir, schema, fields, values)
         except PortError as error:
@@ -90,12 +90,12 @@ class SparkScorer:
         return answer
 
 
-def _pass_on(done: Future[TransformResult], answer: Future[Table]) -> None:
+def _pass_on(done: Future[TransformResult], answer: Future[Scored]) -> None:
     if not answer.set_running_or_notify_cancel():
         return
     error = done.exception()
     if error is None:
-        answer.set_result((done.result().fields, done.result().values))
+        answer.set_result(Scored(done.result().fields, done.result().values))
     else:
         answer.set_exception(_scoring_error(error) if isinstance(error, PortError) else error)
 

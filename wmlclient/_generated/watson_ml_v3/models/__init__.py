@@ -45,8 +45,10 @@ from ._models_py3 import RepositoryModelEntity
 from ._models_py3 import RepositoryModelPage
 from ._models_py3 import RepositoryModelProperties
 from ._models_py3 import RepositoryModelRequest
+from ._models_py3 import RowError
 from ._models_py3 import Runtime
 from ._models_py3 import SampleTable
+from ._models_py3 import ScoredTable
 from ._models_py3 import ScoringTable
 from ._models_py3 import SparkCredentials
 from ._models_py3 import SparkService
@@ -110,8 +112,10 @@ __all__ = [
     "RepositoryModelPage",
     "RepositoryModelProperties",
     "RepositoryModelRequest",
+    "RowError",
     "Runtime",
     "SampleTable",
+    "ScoredTable",
     "ScoringTable",
     "SparkCredentials",
     "SparkService",

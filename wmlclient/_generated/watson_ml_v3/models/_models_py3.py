@@ -2676,6 +2676,54 @@ class RepositoryModelRequest(RepositoryModelProperties):  # pylint: disable=too-
         self.sample = sample
 
 
+class RowError(msrest.serialization.Model):
+    """Extension of this service: a row that could not be scored.
+
+    All required parameters must be populated in order to send to server.
+
+    :ivar row: The row's number, from 0. Required.
+    :vartype row: int
+    :ivar code: ``invalid_payload`` where a value is not of its column's type,
+     ``invalid_input_data`` where a stage of the model refuses the row. Required.
+    :vartype code: str
+    :ivar reason: What is wrong, in words. Required.
+    :vartype reason: str
+    :ivar column: The column that is wrong, or that could not be computed.
+    :vartype column: str
+    """
+
+    _validation = {
+        "row": {"required": True},
+        "code": {"required": True},
+        "reason": {"required": True},
+    }
+
+    _attribute_map = {
+        "row": {"key": "row", "type": "int"},
+        "code": {"key": "code", "type": "str"},
+        "reason": {"key": "reason", "type": "str"},
+        "column": {"key": "column", "type": "str"},
+    }
+
+    def __init__(self, *, row: int, code: str, reason: str, column: Optional[str] = None, **kwargs: Any) -> None:
+        """
+        :keyword row: The row's number, from 0. Required.
+        :paramtype row: int
+        :keyword code: ``invalid_payload`` where a value is not of its column's type,
+         ``invalid_input_data`` where a stage of the model refuses the row. Required.
+        :paramtype code: str
+        :keyword reason: What is wrong, in words. Required.
+        :paramtype reason: str
+        :keyword column: The column that is wrong, or that could not be computed.
+        :paramtype column: str
+        """
+        super().__init__(**kwargs)
+        self.row = row
+        self.code = code
+        self.reason = reason
+        self.column = column
+
+
 class Runtime(msrest.serialization.Model):
     """What runs a model.
 
@@ -2742,10 +2790,59 @@ class SampleTable(msrest.serialization.Model):
         self.values = values
 
 
+class ScoredTable(msrest.serialization.Model):
+    """Scored rows, in the forms of ScoringTable.
+
+    All required parameters must be populated in order to send to server.
+
+    :ivar fields: Names of the columns. Required.
+    :vartype fields: list[str]
+    :ivar values: The rows in the order in which they were sent, each with a value for every
+     column. A row that could not be scored has null in the columns that it did not reach. Required.
+    :vartype values: list[list[any]]
+    :ivar errors: Extension of this service: the rows that could not be scored, where others could.
+     It is left out where there are none; where no row can be scored, the answer is 400.
+    :vartype errors: list[~wmlclient._generated.watson_ml_v3.models.RowError]
+    """
+
+    _validation = {
+        "fields": {"required": True},
+        "values": {"required": True},
+    }
+
+    _attribute_map = {
+        "fields": {"key": "fields", "type": "[str]"},
+        "values": {"key": "values", "type": "[[object]]"},
+        "errors": {"key": "errors", "type": "[RowError]"},
+    }
+
+    def __init__(
+        self,
+        *,
+        fields: List[str],
+        values: List[List[Any]],
+        errors: Optional[List["_models.RowError"]] = None,
+        **kwargs: Any
+    ) -> None:
+        """
+        :keyword fields: Names of the columns. Required.
+        :paramtype fields: list[str]
+        :keyword values: The rows in the order in which they were sent, each with a value for every
+         column. A row that could not be scored has null in the columns that it did not reach. Required.
+        :paramtype values: list[list[any]]
+        :keyword errors: Extension of this service: the rows that could not be scored, where others
+         could. It is left out where there are none; where no row can be scored, the answer is 400.
+        :paramtype errors: list[~wmlclient._generated.watson_ml_v3.models.RowError]
+        """
+        super().__init__(**kwargs)
+        self.fields = fields
+        self.values = values
+        self.errors = errors
+
+
 class ScoringTable(msrest.serialization.Model):
-    """Rows to be scored, or scored rows. A dense vector is an array, a sparse one ``[size, [indices],
-    [values]]``\\ ; numbers that are not finite are the strings ``NaN``\\ , ``Infinity`` and
-    ``-Infinity``.
+    """Rows to be scored. A dense vector is an array, a sparse one ``[size, [indices], [values]]``\\ ;
+    numbers that are not finite are the strings ``NaN``\\ , ``Infinity`` and ``-Infinity``.
 
     All required parameters must be populated in order to send to server.
 

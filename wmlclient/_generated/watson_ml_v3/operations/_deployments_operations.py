@@ -771,7 +771,7 @@ class DeploymentsOperations:
         *,
         content_type: str = "application/json",
         **kwargs: Any
-    ) -> _models.ScoringTable:
+    ) -> _models.ScoredTable:
         """Score rows.
 
         Answers every column of the pipeline for every row, in the rows' order: the columns sent, then
@@ -789,8 +789,8 @@ class DeploymentsOperations:
         :keyword content_type: Body Parameter content-type. Content type parameter for JSON body.
          Default value is "application/json".
         :paramtype content_type: str
-        :return: ScoringTable or the result of cls(response)
-        :rtype: ~wmlclient._generated.watson_ml_v3.models.ScoringTable
+        :return: ScoredTable or the result of cls(response)
+        :rtype: ~wmlclient._generated.watson_ml_v3.models.ScoredTable
         :raises ~azure.core.exceptions.HttpResponseError:
         """
 
@@ -804,7 +804,7 @@ class DeploymentsOperations:
         *,
         content_type: str = "application/json",
         **kwargs: Any
-    ) -> _models.ScoringTable:
+    ) -> _models.ScoredTable:
         """Score rows.
 
         Answers every column of the pipeline for every row, in the rows' order: the columns sent, then
@@ -822,8 +822,8 @@ class DeploymentsOperations:
         :keyword content_type: Body Parameter content-type. Content type parameter for binary body.
          Default value is "application/json".
         :paramtype content_type: str
-        :return: ScoringTable or the result of cls(response)
-        :rtype: ~wmlclient._generated.watson_ml_v3.models.ScoringTable
+        :return: ScoredTable or the result of cls(response)
+        :rtype: ~wmlclient._generated.watson_ml_v3.models.ScoredTable
         :raises ~azure.core.exceptions.HttpResponseError:
         """
 
@@ -834,7 +834,7 @@ class DeploymentsOperations:
         deployment_id: str,
         body: Union[_models.ScoringTable, IO[bytes]],
         **kwargs: Any
-    ) -> _models.ScoringTable:
+    ) -> _models.ScoredTable:
         """Score rows.
 
         Answers every column of the pipeline for every row, in the rows' order: the columns sent, then
@@ -849,8 +849,8 @@ class DeploymentsOperations:
         :type deployment_id: str
         :param body: The rows. Is either a ScoringTable type or a IO[bytes] type. Required.
         :type body: ~wmlclient._generated.watson_ml_v3.models.ScoringTable or IO[bytes]
-        :return: ScoringTable or the result of cls(response)
-        :rtype: ~wmlclient._generated.watson_ml_v3.models.ScoringTable
+        :return: ScoredTable or the result of cls(response)
+        :rtype: ~wmlclient._generated.watson_ml_v3.models.ScoredTable
         :raises ~azure.core.exceptions.HttpResponseError:
         """
         error_map: MutableMapping[int, Type[HttpResponseError]] = {
@@ -865,7 +865,7 @@ class DeploymentsOperations:
         _params = kwargs.pop("params", {}) or {}
 
         content_type: Optional[str] = kwargs.pop("content_type", _headers.pop("Content-Type", None))
-        cls: ClsType[_models.ScoringTable] = kwargs.pop("cls", None)
+        cls: ClsType[_models.ScoredTable] = kwargs.pop("cls", None)
 
         content_type = content_type or "application/json"
         _json = None
@@ -905,7 +905,7 @@ class DeploymentsOperations:
         response_headers = {}
         response_headers["X-Scoring-Engine"] = self._deserialize("str", response.headers.get("X-Scoring-Engine"))
 
-        deserialized = self._deserialize("ScoringTable", pipeline_response.http_response)
+        deserialized = self._deserialize("ScoredTable", pipeline_response.http_response)
 
         if cls:
             return cls(pipeline_response, deserialized, response_headers)  # type: ignore

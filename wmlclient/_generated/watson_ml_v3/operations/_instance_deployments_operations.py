@@ -704,7 +704,7 @@ class InstanceDeploymentsOperations:
         *,
         content_type: str = "application/json",
         **kwargs: Any
-    ) -> _models.ScoringTable:
+    ) -> _models.ScoredTable:
         """Score rows.
 
         Answers every column of the pipeline for every row, in the rows' order: the columns sent, then
@@ -719,8 +719,8 @@ class InstanceDeploymentsOperations:
         :keyword content_type: Body Parameter content-type. Content type parameter for JSON body.
          Default value is "application/json".
         :paramtype content_type: str
-        :return: ScoringTable or the result of cls(response)
-        :rtype: ~wmlclient._generated.watson_ml_v3.models.ScoringTable
+        :return: ScoredTable or the result of cls(response)
+        :rtype: ~wmlclient._generated.watson_ml_v3.models.ScoredTable
         :raises ~azure.core.exceptions.HttpResponseError:
         """
 
@@ -733,7 +733,7 @@ class InstanceDeploymentsOperations:
         *,
         content_type: str = "application/json",
         **kwargs: Any
-    ) -> _models.ScoringTable:
+    ) -> _models.ScoredTable:
         """Score rows.
 
         Answers every column of the pipeline for every row, in the rows' order: the columns sent, then
@@ -748,14 +748,14 @@ class InstanceDeploymentsOperations:
         :keyword content_type: Body Parameter content-type. Content type parameter for binary body.
          Default value is "application/json".
         :paramtype content_type: str
-        :return: ScoringTable or the result of cls(response)
-        :rtype: ~wmlclient._generated.watson_ml_v3.models.ScoringTable
+        :return: ScoredTable or the result of cls(response)
+        :rtype: ~wmlclient._generated.watson_ml_v3.models.ScoredTable
         :raises ~azure.core.exceptions.HttpResponseError:
         """
 
     def score(
         self, instance_id: str, deployment_id: str, body: Union[_models.ScoringTable, IO[bytes]], **kwargs: Any
-    ) -> _models.ScoringTable:
+    ) -> _models.ScoredTable:
         """Score rows.
 
         Answers every column of the pipeline for every row, in the rows' order: the columns sent, then
@@ -767,8 +767,8 @@ class InstanceDeploymentsOperations:
         :type deployment_id: str
         :param body: The rows. Is either a ScoringTable type or a IO[bytes] type. Required.
         :type body: ~wmlclient._generated.watson_ml_v3.models.ScoringTable or IO[bytes]
-        :return: ScoringTable or the result of cls(response)
-        :rtype: ~wmlclient._generated.watson_ml_v3.models.ScoringTable
+        :return: ScoredTable or the result of cls(response)
+        :rtype: ~wmlclient._generated.watson_ml_v3.models.ScoredTable
         :raises ~azure.core.exceptions.HttpResponseError:
         """
         error_map: MutableMapping[int, Type[HttpResponseError]] = {
@@ -783,7 +783,7 @@ class InstanceDeploymentsOperations:
         _params = kwargs.pop("params", {}) or {}
 
         content_type: Optional[str] = kwargs.pop("content_type", _headers.pop("Content-Type", None))
-        cls: ClsType[_models.ScoringTable] = kwargs.pop("cls", None)
+        cls: ClsType[_models.ScoredTable] = kwargs.pop("cls", None)
 
         content_type = content_type or "application/json"
         _json = None
@@ -822,7 +822,7 @@ class InstanceDeploymentsOperations:
         response_headers = {}
         response_headers["X-Scoring-Engine"] = self._deserialize("str", response.headers.get("X-Scoring-Engine"))
 
-        deserialized = self._deserialize("ScoringTable", pipeline_response.http_response)
+        deserialized = self._deserialize("ScoredTable", pipeline_response.http_response)
 
         if cls:
             return cls(pipeline_response, deserialized, response_headers)  # type: ignore

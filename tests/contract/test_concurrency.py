@@ -1,0 +1,71 @@
+"""A hundred clients at once: no error, and every answer has its own request's rows, in their order."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import saved_models
+from contract_service import INSTANCE, Service
+
+from wmlclient.runner.engine import native
+
+CLIENTS = 100
+REQUESTS = 12
+PATH = f"/v3/wml_instances/{INSTANCE}/deployments/d-3/online"
+
+
+@pytest.fixture(scope="module")
+def scorer(tmp_path_factory: pytest.TempPathFactory) -> native.NativeScorer:
+    folder = saved_models.text_pipeline(tmp_path_factory.mktemp("model") / "text")
+    schema = {"type": "struct", "fields": saved_models.TEXT_SCHEMA["fields"][:2]}
+    return native.load(folder, schema, "label", saved_models.TEXT_SCHEMA)
+
+
+@pytest.fixture
+def deployed(service: Service, scorer: native.NativeScorer) -> Iterator[Service]:
+    service.engine.scorers.loaded(service.engine.scorers.open("d-3", "m-3"), scorer)
+    yield service
+    service.engine.scorers.drop("d-3")
+
+
+def test_a_hundred_clients(deployed: Service, scorer: native.NativeScorer) -> None:
+    address = urlsplit(deployed.url)
+    headers = {"Authorization": f"Bearer {deployed.auth.issue()}", "Content-Type": "application/json"}
+
+    def client(number: int) -> list[tuple[list[list[Any]], int, Any]]:
+        chance = random.Random(number)
+        connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=60)
+        found = []
+        for request in range(REQUESTS):
+            first = (number * REQUESTS + request) * 100
+            rows: list[list[Any]] = [
+                [first + row, f"client {number} says {chance.choice('abcdefgh')} and {row}"]
+                for row in range(chance.choice([2, 5, 9, 40]))
+            ]
+            if request % 4 == 3:
+                rows[chance.randrange(len(rows))][1] = None
+            connection.request("POST", PATH, json.dumps({"fields": ["id", "text"], "values": rows}), headers)
+            answer = connection.getresponse()
+            found.append((rows, answer.status, json.loads(answer.read())))
+        connection.close()
+        return found
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        answers = [answer for some in pool.map(client, range(CLIENTS)) for answer in some]
+
+    assert len(answers) == CLIENTS * REQUESTS
+    assert {status for _, status, _ in answers} == {200}
+    for rows, _, answer in answers:
+        bad = [number for number, row in enumerate(rows) if row[1] is None]
+        assert [row[:2] for row in answer["values"]] == rows
+        assert [error["row"] for error in answer.get("errors", ())] == bad
+        good = [row for row in rows if row[1] is not None]
+        expected = scorer.score(["id", "text"], good).values
+        assert [row for row in answer["values"] if row[1] is not None] == expected
