@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime
 import itertools
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ from wmlclient.scoring.values import Sparse
 
 if TYPE_CHECKING:
     import pandas
+
+_log = logging.getLogger("wmlclient.scoring.frames")
 
 __all__ = ["Part", "parts", "transform"]
 
@@ -55,20 +58,31 @@ def parts(plan: Plan, columns: Sequence[Any], size: int = PART) -> Iterator[Part
 
     Args:
         plan: The compiled model.
-        columns: For each input column of the plan, the list of its values; for doubles, a float64 array will do.
+        columns: For each input column of the plan, the list of its values, or a float64 array.
         size: How many rows at a time.
 
     Raises:
         RowError: A row cannot be scored.
     """
     count = len(columns[0]) if columns else 0
+    columns = [
+        column.tolist() if isinstance(column, np.ndarray) and type != "double" else column
+        for column, type in zip(columns, plan.types)
+    ]
     for start in range(0, count, size):
         rows = range(start, min(start + size, count))
         some = [column[rows.start : rows.stop] for column in columns]
-        try:
-            yield Part(plan.through(list(some), len(rows)), rows)
-        except Exception:
-            yield _one_by_one(plan, some, rows)
+        with collector_paused():
+            part = _part(plan, some, rows)
+        yield part
+
+
+def _part(plan: Plan, columns: list[Any], rows: range) -> Part:
+    try:
+        return Part(plan.through(list(columns), len(rows)), rows)
+    except Exception as error:
+        _log.debug("the columns failed (%s); the rows are run one by one", error)
+        return _one_by_one(plan, columns, rows)
 
 
 def _one_by_one(plan: Plan, columns: list[Any], rows: range) -> Part:
@@ -113,11 +127,8 @@ def transform(
         raise InputError("duplicate_field", name, None, f"the column {name!r:.80} is there twice")
     columns = [_values(frame[name], known.get(name)) for name in names]
     plan = plan_of(names, columns)
-    for place, column in enumerate(plan.columns[: len(columns)]):
-        if isinstance(columns[place], np.ndarray) and column.type != "double":
-            columns[place] = columns[place].tolist()
+    found = list(parts(plan, columns))
     with collector_paused():
-        found = list(parts(plan, columns))
         made = {
             column.name: _series([part.columns[at] for part in found], column.type)
             for at, column in enumerate(plan.columns)

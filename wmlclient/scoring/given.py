@@ -1,4 +1,4 @@
-"""What a model is given besides its stages: the schema of its input, and the label of its training."""
+"""What is known of a model besides its stages: its input's schema, its training's label, hints for its rows."""
 
 from __future__ import annotations
 
@@ -45,3 +45,13 @@ def label_value(label: str, type: str) -> Any:
     read = reader(type)
     whole = int(label) if type not in ("double", "float") else number
     return read(whole) if read else label
+
+
+def hints_of(stage: Stage) -> dict[str, list[Any]]:
+    """The values that mean something to a stage or those inside it, by column."""
+    hints: dict[str, list[Any]] = {}
+    for part in (stage, *stage.children):
+        found = part.hints if part is stage else hints_of(part)
+        for name, values in found.items():
+            hints.setdefault(name, []).extend(values)
+    return hints

@@ -45,7 +45,7 @@ class Plan:
         bind(frame)
         self.columns: list[Column] = frame.columns
         self.fields = [column.name for column in self.columns]
-        self.given = len(columns)
+        self.types = [column.type for column in columns]
         self._added = [value for _, value in added]
         self._steps = frame.steps
         self._names = [column.name for column in frame.slots]

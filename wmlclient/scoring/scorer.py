@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,16 +17,18 @@ from wmlclient.scoring.archive import Limits, find_root, unpack
 from wmlclient.scoring.check import check_table
 from wmlclient.scoring.columns import Column, Frame
 from wmlclient.scoring.errors import InputError, RowError
-from wmlclient.scoring.given import columns_of, label_value, label_values
+from wmlclient.scoring.given import columns_of, hints_of, label_value, label_values
 from wmlclient.scoring.inputs import infer_type
 from wmlclient.scoring.plan import Plan, check_lengths, first
 from wmlclient.scoring.registry import Stage, load_stage
 from wmlclient.scoring.saved import read_stage
 from wmlclient.scoring.types import json_type
-from wmlclient.scoring.values import Sparse, to_dense
+from wmlclient.scoring.values import plain
 
 if TYPE_CHECKING:
     import pandas
+
+    from wmlclient.scoring.frames import Part
 
 _log = logging.getLogger("wmlclient.scoring")
 
@@ -117,7 +119,7 @@ class Scorer:
             ScoredStage(uid, java_class, *_columns_of(uid, frame, names))
             for uid, java_class in _leaves(stage)
         )
-        self.hints = _hints(stage)
+        self.hints = hints_of(stage)
         self._plans: dict[tuple[Any, ...], Plan] = {}
 
     def _binds_without(self, column: Column, inputs: Sequence[Column]) -> bool:
@@ -163,7 +165,7 @@ class Scorer:
         wide = [place for place, column in enumerate(plan.columns) if "vector" in column.type]
         for row in out:
             for place in wide:
-                row[place] = _plain(row[place])
+                row[place] = plain(row[place])
         return [dict(zip(names, row)) for row in out]
 
     def score_table(
@@ -230,6 +232,24 @@ class Scorer:
         from wmlclient.scoring.frames import transform
 
         return transform(frame, self._plan_of, self._inputs)
+
+    def parts(self, fields: Sequence[str], columns: Sequence[Any]) -> Iterator[Part]:
+        """Scores columns, some thousand rows at a time: for batches of any length.
+
+        Args:
+            fields: Column names.
+            columns: For each, its values: a list with ``None`` for null, or a float64 array.
+
+        Yields:
+            :class:`~wmlclient.scoring.frames.Part`: the columns that :meth:`output_fields` names, for some rows.
+
+        Raises:
+            InputError: A column is missing or has the wrong type.
+            RowError: A row cannot be scored.
+        """
+        from wmlclient.scoring.frames import parts
+
+        return parts(self._plan_of(fields, columns), columns)
 
     def transform_table(self, fields: Sequence[str], values: Sequence[Sequence[Any]]) -> Table:
         """Scores a table as ``transform`` does: rows that a stage skips are not in the answer.
@@ -357,15 +377,6 @@ def _raise_first(problems: dict[int, RowError]) -> None:
         raise problem
 
 
-def _hints(stage: Stage) -> dict[str, list[Any]]:
-    hints: dict[str, list[Any]] = {}
-    for part in (stage, *stage.children):
-        found = part.hints if part is stage else _hints(part)
-        for name, values in found.items():
-            hints.setdefault(name, []).extend(values)
-    return hints
-
-
 def _leaves(stage: Stage) -> list[tuple[str, str]]:
     if stage.java_class.rpartition(".")[2] == "PipelineModel":
         return [leaf for child in stage.children for leaf in _leaves(child)]
@@ -376,11 +387,3 @@ def _columns_of(uid: str, frame: Frame, names: list[str]) -> tuple[tuple[str, ..
     steps = [step for step in frame.steps if step.stage == uid]
     inputs = dict.fromkeys(names[slot] for step in steps for slot in step.inputs)
     return tuple(inputs), tuple(name for step in steps for name in step.names)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Sparse):
-        return to_dense(value)
-    if isinstance(value, list) and value and isinstance(value[0], Sparse):
-        return [_plain(item) for item in value]
-    return value

@@ -54,6 +54,15 @@ def to_dense(vector: list[float] | Sparse) -> list[float]:
     return values
 
 
+def plain(value: Any) -> Any:
+    """A vector, or an array of them, as lists of all values."""
+    if isinstance(value, Sparse):
+        return to_dense(value)
+    if isinstance(value, list) and value and isinstance(value[0], Sparse):
+        return [plain(item) for item in value]
+    return value
+
+
 def vector_size(vector: list[float] | Sparse) -> int:
     """How many values a vector has."""
     return len(vector) if isinstance(vector, list) else vector.size
