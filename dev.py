@@ -3,7 +3,7 @@
 
     python3 dev.py example     real tweets: train, publish, deploy, score online and from Kafka to Kafka
     python3 dev.py test        every check: tox's whole list (or `dev.py test unit spark`: some of it)
-    python3 dev.py bench       the online figures beside their peers
+    python3 dev.py bench       the online figures beside their peers (or `dev.py bench scoring`: the scorer's)
     python3 dev.py env         only make .venv ready; what the other commands and tox do first
 
 Nothing but Python >= 3.10 and a JDK >= 17 has to be there. One virtual environment, `.venv`, serves all
@@ -29,6 +29,7 @@ STAMP = VENV / "wmlclient-env.json"
 REPORTS = ROOT / ".reports"
 CONSTRAINTS = ROOT / "requirements" / "constraints.txt"
 RUN_EXTRAS = ["local", "pandas"]
+BENCHMARKS = ["online", "scoring"]
 DEV_EXTRAS = [*RUN_EXTRAS, "test", "docs", "dev"]
 
 
@@ -57,8 +58,11 @@ def main(argv=None):
     check_java()
     if arguments.command == "test":
         return test(arguments.envs)
+    script = "examples/tweets.py"
+    if arguments.command == "bench":
+        name = rest.pop(0) if rest and rest[0] in BENCHMARKS else BENCHMARKS[0]
+        script = f"benchmarks/{name}.py"
     prepare([*RUN_EXTRAS, "test"] if arguments.command == "bench" else RUN_EXTRAS)
-    script = {"example": "examples/tweets.py", "bench": "benchmarks/online.py"}[arguments.command]
     return subprocess.call([venv_bin("python"), str(ROOT / script), *rest], cwd=ROOT)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import os
 import signal
@@ -81,6 +82,13 @@ def poster(session: requests.Session, url: str, body: bytes) -> Callable[[], req
         return response
 
     return post
+
+
+def fetch_token(credentials: Path) -> str:
+    """A token for the runner whose ``credentials.json`` this is."""
+    known = json.loads(credentials.read_text())
+    url, user = f"{known['url']}/v3/identity/token", (known["username"], known["password"])
+    return str(requests.get(url, auth=user, timeout=30).json()["token"])
 
 
 def free_port() -> int:

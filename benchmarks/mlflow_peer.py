@@ -1,4 +1,4 @@
-"""`mlflow models serve` with a Spark model, in a virtual environment of its own."""
+"""MLflow's Spark flavor, in a virtual environment of its own: `mlflow models serve`, and in process."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import contextlib
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from environments import environment, settings
+from environments import environment, run_json, settings
 from measure import HERE, child, free_port
 
 MLFLOW = "mlflow>=3,<4"
@@ -16,6 +17,20 @@ MLFLOW = "mlflow>=3,<4"
 def mlflow_environment() -> Path:
     """The `bin` folder of an environment with MLflow and the pyspark that we use; made on the first call."""
     return environment("mlflow", MLFLOW)
+
+
+def time_mlflow(jobs: list[dict[str, Any]], scratch: Path) -> dict[str, dict[str, float]]:
+    """By pipeline: microseconds of a row and rows per second of ``pyfunc.predict`` on pandas, on Spark local[2].
+
+    Args:
+        jobs: Each a pipeline: ``name``, ``model`` (its folder), ``rows`` (Parquet with the input and a column
+            ``prediction``), ``calls`` (how often one row is scored).
+        scratch: A folder for what is left behind.
+    """
+    found: dict[str, dict[str, float]] = run_json(
+        mlflow_environment(), "mlflow_run.py", {"jobs": jobs}, scratch, 230
+    )
+    return found
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from typing import Any
 import pandas
 import requests
 from echo import SCORE_PATH
-from measure import Figures, Group, import_seconds, in_blocks, poster, uvicorn
+from measure import Figures, Group, fetch_token, import_seconds, in_blocks, poster, uvicorn
 from mlflow_peer import serve_mlflow
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.classification import LogisticRegression
@@ -130,12 +130,6 @@ def http_calls(
         FACADE: lambda: deployment.score([row], fields=FIELDS),
         CONNEXION: poster(sessions[2], f"{connexion}{SCORE_PATH}", body),
     }
-
-
-def fetch_token(credentials: Path) -> str:
-    known = json.loads(credentials.read_text())
-    url, user = f"{known['url']}/v3/identity/token", (known["username"], known["password"])
-    return str(requests.get(url, auth=user, timeout=30).json()["token"])
 
 
 def report(figures: dict[str, Figures], imports: dict[str, float]) -> int:

@@ -153,3 +153,12 @@ WORKLOADS = {
     "gbt": Workload("boosted, 100 trees of depth 5", numbers, _boosted),
     "kmeans": Workload("k-means, 10 numbers, 10 clusters", numbers, _clusters),
 }
+
+
+def large_forest(spark: object, folder: Path) -> tuple[object, object]:
+    """A forest of many nodes, which is left in the folder, and some rows that it scores."""
+    from pyspark.ml.classification import RandomForestClassifier
+
+    forest = RandomForestClassifier(numTrees=100, maxDepth=14, maxMemoryInMB=512, seed=1)
+    workload = Workload("a large forest", numbers, lambda: _assembled(forest))
+    return workload.fit(spark, folder, 20_000), spark.createDataFrame(numbers(200, 2))

@@ -195,8 +195,9 @@ def test_a_deployment_scores_and_says_with_what(world: Any, content: bytes) -> N
     ready = status(world, made.id, "DEPLOY_SUCCESS")
     assert ready.engine == "native"
     assert "1000 rows" in ready.engine_reason
-    fields, values = score(world, made, FIELDS, ROWS)
+    fields, values, errors = score(world, made, FIELDS, ROWS)
     assert fields == ["id", "text", "words", "features", "rawPrediction", "probability", "prediction"]
+    assert not errors
     assert [row[:3] for row in values] == [
         [1, "what a day", ["what", "a", "day"]],
         [2, "so sad", ["so", "sad"]],
@@ -247,7 +248,8 @@ def test_spark_scores_where_the_certificate_says_so(world: Any, content: bytes) 
     world.spark.skew = 1.0
     made = online(world, content)
     assert status(world, made.id, "DEPLOY_SUCCESS").engine == "spark"
-    _, values = score(world, made, FIELDS, ROWS)
+    _, values, errors = score(world, made, FIELDS, ROWS)
+    assert not errors
     assert {row[-1] for row in values} <= {1.0, 2.0}
     world.spark.down = SparkUnavailable("spark_driver_died", "The driver died.", retriable=True)
     with pytest.raises(NotReady, match="The driver died"):
