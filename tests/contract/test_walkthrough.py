@@ -207,6 +207,7 @@ def test_tokens_under_both_addresses(service: Service) -> None:
 
 
 def test_numbers_that_json_lacks_are_words(service: Service, content: bytes) -> None:
+    from wmlclient.runner.engine.scored import Scored
     from wmlclient.runner.scoring_route import _json
 
     made = service.online(content)
@@ -216,12 +217,12 @@ def test_numbers_that_json_lacks_are_words(service: Service, content: bytes) -> 
         engine = "native"
 
         def score(self, fields: Any, values: Any) -> Any:
-            return ["text", "x", "y"], [["null", float("nan"), [float("-inf"), None]]]
+            return Scored(["text", "x", "y"], [["null", float("nan"), [float("-inf"), None]]])
 
     slot.scorer = Odd()
     answer = service.call("POST", made.entity["scoring_url"], json=ROWS)
     assert answer.body["values"] == [["null", "NaN", ["-Infinity", None]]]
-    assert _json((["a"], [[None]])) == b'{"fields":["a"],"values":[[null]]}'
+    assert _json(Scored(["a"], [[None]])) == b'{"fields":["a"],"values":[[null]]}'
 
 
 @pytest.mark.parametrize("engine", ["native", "spark"])
