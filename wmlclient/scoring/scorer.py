@@ -241,7 +241,7 @@ class Scorer:
             columns: For each, its values: a list with ``None`` for null, or a float64 array.
 
         Yields:
-            :class:`~wmlclient.scoring.frames.Part`: the columns that :meth:`output_fields` names, for some rows.
+            The columns that :meth:`output_fields` names, for some rows, and the numbers of these rows.
 
         Raises:
             InputError: A column is missing or has the wrong type.
