@@ -11,7 +11,7 @@ from facade_stub import INSTANCE, PASSWORD, USER, Stub
 pytest_plugins = ("pytester",)
 
 # The tests of a user, with every warning an error.
-STRICT = ("-W", "error", "-p", "no:cacheprovider")
+STRICT = ("-o", "filterwarnings=error", "-p", "no:cacheprovider")
 
 
 @pytest.fixture
@@ -177,3 +177,24 @@ def test_the_fixtures_are_listed_with_their_help(pytester: pytest.Pytester) -> N
 
     for name in ("wml_server", "wml_client", "kafka_broker", "spark"):
         result.stdout.fnmatch_lines([f"{name}*"])
+
+
+def test_a_socket_that_was_never_connected_fails_no_test(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import gc, socket
+
+        def drop(address):
+            dropped = socket.socket()
+            dropped.bind((address, 0))
+            del dropped
+            gc.collect()
+
+        def test_as_kafka_python_does():
+            drop("0.0.0.0")
+
+        def test_as_nobody_should():
+            drop("127.0.0.1")
+        """
+    )
+    pytester.runpytest_subprocess(*STRICT).assert_outcomes(passed=1, failed=1)

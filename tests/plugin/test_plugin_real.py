@@ -7,7 +7,7 @@ import pytest
 from wmlclient.runner.jars import cache_dir
 
 pytest_plugins = ("pytester",)
-STRICT = ("-W", "error", "-p", "no:cacheprovider")
+STRICT = ("-o", "filterwarnings=error", "-p", "no:cacheprovider")
 
 MODEL = """
     from pyspark.ml import Pipeline
