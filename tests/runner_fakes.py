@@ -9,6 +9,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
+
 from wmlclient import scoring
 from wmlclient.runner.engine.ports import (
     KafkaEndpoint,
@@ -146,17 +148,20 @@ class FakeTopics:
 
     Attributes:
         error: Raised by every look while it is set.
-        seen: ``(topic, create)`` of every look.
+        seen: The topic of every look.
+        moved: Where the endpoints are now, if not where they were.
     """
 
     def __init__(self) -> None:
         self.error: PortError | None = None
-        self.seen: list[tuple[str, bool]] = []
+        self.seen: list[str] = []
+        self.moved: tuple[str, ...] | None = None
 
-    def ensure(self, endpoint: KafkaEndpoint, create: bool) -> None:
-        self.seen.append((endpoint.topic, create))
+    def ensure(self, endpoint: KafkaEndpoint) -> KafkaEndpoint:
+        self.seen.append(endpoint.topic)
         if self.error is not None:
             raise self.error
+        return endpoint if self.moved is None else evolve(endpoint, brokers=self.moved)
 
 
 class ManualDelay:

@@ -10,6 +10,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
+
 from .engine.ports import KafkaEndpoint, SparkPool, SparkRunner, SparkUnavailable, TopicAdmin
 from .settings import Settings
 
@@ -43,11 +45,11 @@ class Embedded:
         credentials: dict[str, Any] = self._broker.credentials()
         return credentials
 
-    def owns(self, brokers: tuple[str, ...]) -> bool:
-        """Whether these brokers are this one, also while it does not run."""
+    def owns(self, endpoint: KafkaEndpoint) -> bool:
+        """Whether an endpoint is on this broker, also while it does not run, and at any port that it has had."""
         try:
             state = json.loads((self._home / "kafka" / "broker.json").read_text(encoding="utf-8"))
-            return f"127.0.0.1:{state['port']}" in brokers
+            return endpoint.user == state["user"] or f"127.0.0.1:{state['port']}" in endpoint.brokers
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
@@ -67,13 +69,15 @@ class Topics:
     def __init__(self, embedded: Embedded) -> None:
         self._embedded = embedded
 
-    def ensure(self, endpoint: KafkaEndpoint, create: bool) -> None:
+    def ensure(self, endpoint: KafkaEndpoint) -> KafkaEndpoint:
         """See :class:`TopicAdmin`."""
         from .topics import KafkaTopicAdmin
 
-        if self._embedded.owns(endpoint.brokers):
-            self._embedded.start()
-        KafkaTopicAdmin().ensure(endpoint, create)
+        own = self._embedded.owns(endpoint)
+        if own:
+            endpoint = evolve(endpoint, brokers=tuple(self._embedded.start()["kafka_brokers_sasl"]))
+        KafkaTopicAdmin().ensure(endpoint, create=own)
+        return endpoint
 
 
 class NoSpark:

@@ -199,7 +199,6 @@ def _engine(settings: Settings, home: Home, embedded: Embedded) -> Engine:
         home.path,
         compose.spark_pool(home.path, settings),
         compose.topic_admin(embedded),
-        embedded.owns,
     )
 
 

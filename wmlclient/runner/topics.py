@@ -22,7 +22,7 @@ _UNKNOWN_TOPIC, _TOPIC_DENIED, _CLUSTER_DENIED = 3, 29, 31
 
 
 class KafkaTopicAdmin:
-    """The real :class:`wmlclient.runner.engine.ports.TopicAdmin`.
+    """Looks at topics, and makes them, with Kafka's admin calls.
 
     Args:
         seconds: Limit for one look, all its steps together.

@@ -14,8 +14,6 @@ from runner_fakes import Clock, FakeSpark, FakeTopics, ManualDelay
 from wmlclient.runner.engine.service import Engine
 from wmlclient.runner.store import Version
 
-EMBEDDED = ("127.0.0.1:9092",)
-
 
 @define
 class World:
@@ -34,7 +32,6 @@ class World:
             self.home,
             self.spark,
             self.topics,
-            lambda brokers: brokers == EMBEDDED,
             clock=self.clock,
             delay=self.delay,
         )

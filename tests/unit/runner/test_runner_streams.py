@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import copy
 import threading
 from typing import Any
 
@@ -62,15 +61,15 @@ def test_a_stream_starts_with_all_that_its_engine_needs(world: Any, model_id: st
     assert spec.model_digest.startswith("sha256:")
     assert spec.checkpoint_dir == str(world.home / "checkpoints" / made.id)
     assert world.spark.masters[-1] is None
-    # The embedded broker's topics are made on demand.
-    assert world.topics.seen == [("sinput", True), ("soutput", True), ("soutput.dead-letters", True)]
+    assert world.topics.seen == ["sinput", "soutput", "soutput.dead-letters"]
 
 
-def test_topics_of_other_brokers_are_not_made(world: Any, model_id: str) -> None:
-    body = copy.deepcopy(STREAM)
-    body["input"]["connection"] = {**KAFKA, "kafka_brokers_sasl": ["far:9092"]}
-    reach(world, create(world, model_id, body).id, "RUNNING")
-    assert world.topics.seen[0] == ("sinput", False)
+def test_a_stream_reads_and_writes_where_its_topics_are_now(world: Any, model_id: str) -> None:
+    world.topics.moved = ("127.0.0.1:20001",)
+    made = create(world, model_id)
+    reach(world, made.id, "RUNNING")
+    spec = world.spark.streams[made.id]
+    assert {end.brokers for end in (spec.source, spec.target, spec.dead_letter)} == {("127.0.0.1:20001",)}
 
 
 def test_the_header_names_the_cluster(world: Any, model_id: str) -> None:
@@ -258,9 +257,10 @@ def test_stopping_while_it_is_being_started_wins(
 ) -> None:
     entered, go = threading.Event(), threading.Event()
 
-    def slow(endpoint: Any, create: bool) -> None:
+    def slow(endpoint: Any) -> Any:
         entered.set()
         go.wait(20)
+        return endpoint
 
     monkeypatch.setattr(world.topics, "ensure", slow)
     made = create(world, model_id)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import secrets
 import socket
 import uuid
@@ -62,12 +64,26 @@ class BrokerState:
         return evolve(self, port=port, controller_port=controller)
 
 
+#: Below what systems hand out to connections: a broker that is down for a while finds its port free again.
+PORTS = range(20_000, 32_000)
+_TRIES = 50
+
+
 def free_port(port: int) -> int:
-    """A loopback port that can be bound now; 0 picks one.
+    """A loopback port that can be bound now; 0 picks one, of :data:`PORTS` if it can.
 
     Raises:
         OSError: It is in use.
     """
+    if port:
+        return _bound(port)
+    for candidate in random.sample(PORTS, _TRIES):
+        with contextlib.suppress(OSError):
+            return _bound(candidate)
+    return _bound(0)
+
+
+def _bound(port: int) -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         # As the broker does: a port whose old connections linger in TIME_WAIT is free.
         if os.name == "posix":

@@ -260,5 +260,7 @@ def _answers(port: int) -> bool:
     ):
         connection.sendall(struct.pack(">i", len(header)) + header)
         answer = connection.recv(10)
-        return len(answer) == 10 and answer[8:10] == b"\0\0"
+        # Length, the request's number, no error. A connection to a port where nobody listens may be to itself, and then
+        # this is the request.
+        return len(answer) == 10 and answer[4:] == struct.pack(">ih", 1, 0)
     return False

@@ -191,8 +191,11 @@ class SparkPool(Protocol):
 class TopicAdmin(Protocol):
     """Looks at topics before a stream starts, so that a wrong connection has a clear error."""
 
-    def ensure(self, endpoint: KafkaEndpoint, create: bool) -> None:
-        """Return when the topic exists and can be described; make it first where ``create``.
+    def ensure(self, endpoint: KafkaEndpoint) -> KafkaEndpoint:
+        """Return when the topic exists and can be described; on the service's own broker it is made first.
+
+        Returns:
+            The endpoint, where it is now: the service's own broker may have another port since a restart.
 
         Raises:
             StreamSetupError: ``broker_unavailable``, ``broker_authentication_failed``, ``topic_not_found``, ...

@@ -28,7 +28,6 @@ class Engine:
         home: The runner's folder.
         spark: Where Spark is.
         topics: Looks at topics.
-        embedded: Whether these brokers are the service's own.
         clock: Milliseconds since 1970.
         delay: Calls a function later.
 
@@ -48,7 +47,6 @@ class Engine:
         home: Path,
         spark: SparkPool,
         topics: TopicAdmin,
-        embedded: Callable[[tuple[str, ...]], bool] = lambda brokers: False,
         clock: Callable[[], int] = now_ms,
         delay: Later = later,
     ) -> None:
@@ -60,7 +58,7 @@ class Engine:
         self.models = ModelService(self.store, self.contents, self.certificates, clock)
         self.scorers = OnlineScorers()
         self.streams = StreamService(
-            self.store, self.contents, spark, topics, embedded, home / "checkpoints", delay, clock
+            self.store, self.contents, spark, topics, home / "checkpoints", delay, clock
         )
         self.deployments = DeploymentService(
             self.store, self.contents, self.certificates, spark, self.scorers, self.streams, clock

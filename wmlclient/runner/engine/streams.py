@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from ..store import Deployment, Store
 from .clock import Later, later, now_ms
@@ -69,7 +69,6 @@ class StreamService:
         contents: Archives.
         spark: Where Spark is.
         topics: Looks at topics.
-        embedded: Whether these brokers are the service's own, where topics are made on demand.
         checkpoints: Folder of the checkpoints, one for each stream.
         delay: Calls a function later.
         clock: Milliseconds since 1970.
@@ -81,7 +80,6 @@ class StreamService:
         contents: Contents,
         spark: SparkPool,
         topics: TopicAdmin,
-        embedded: Callable[[tuple[str, ...]], bool],
         checkpoints: Path,
         delay: Later = later,
         clock: Callable[[], int] = now_ms,
@@ -90,7 +88,6 @@ class StreamService:
         self._contents = contents
         self._spark = spark
         self._topics = topics
-        self._embedded = embedded
         self._checkpoints = checkpoints
         self._later = delay
         self._clock = clock
@@ -155,8 +152,13 @@ class StreamService:
                 return
             try:
                 spec = self._spec(deployment)
-                for endpoint in (spec.source, spec.target, spec.dead_letter):
-                    self._topics.ensure(endpoint, self._embedded(endpoint.brokers))
+                ensure = self._topics.ensure
+                spec = evolve(
+                    spec,
+                    source=ensure(spec.source),
+                    target=ensure(spec.target),
+                    dead_letter=ensure(spec.dead_letter),
+                )
                 watch.runner = self._spark.get(spark_master(deployment.spark_service))
                 watch.runner.start_stream(spec, lambda event: self._on_event(watch, start, event))
             except PortError as error:
