@@ -202,7 +202,9 @@ def _answers(operation: Operation) -> Any:
 def start(home: Path, settings: Settings) -> tuple[Service, Callable[[], None]]:
     """A service on a free port, and what ends it."""
     spark, topics = FakeSpark(), FakeTopics()
-    engine = Engine(home, spark, topics, delay=ManualDelay())
+    engine = Engine(
+        home, spark, topics, delay=ManualDelay(), allow_foreign_classes=settings.allow_foreign_classes
+    )
     engine.start()
     auth = Authenticator(b"k" * 48, USER, PASSWORD, INSTANCE, settings.token_lifetime)
     listener = _bind("127.0.0.1", 0)

@@ -73,6 +73,7 @@ class Stub:
         self.scores: dict[str, Any] = {"fields": ["x", "prediction"], "values": [[1, 0.5]]}
         self.score_headers = {"X-Scoring-Engine": "native"}
         self.parity: list[dict[str, Any]] = []
+        self.materials: dict[str, Any] | None = None  # only in the answer for one model
         self._scripts: list[tuple[str, re.Pattern[str], Answer]] = []
         self._lock = threading.Lock()
         self._server = _Server(self)
@@ -187,7 +188,8 @@ class Stub:
         return guid
 
     def _published(self, request: Request, guid: str | None) -> Answer:
-        shown = {g: self._as_published(g, m) for g, m in self.models.items() if g in self.content}
+        single = guid is not None
+        shown = {g: self._as_published(g, m, single) for g, m in self.models.items() if g in self.content}
         if guid is None:
             return Answer(200, self._page(request, list(shown.values())))
         if guid not in shown:
@@ -197,7 +199,7 @@ class Stub:
             return Answer(204)
         return Answer(200, shown[guid])
 
-    def _as_published(self, guid: str, model: dict[str, Any]) -> Any:
+    def _as_published(self, guid: str, model: dict[str, Any], single: bool = True) -> Any:
         url = f"{self.url}/v3/wml_instances/{INSTANCE}/published_models/{guid}"
         entity = model["entity"]
         schema = entity.get("training_data_schema", {"type": "struct", "fields": []})
@@ -219,6 +221,7 @@ class Stub:
                 },
                 "deployments": {"count": 0, "url": f"{url}/deployments"},
                 **parity,
+                **({"bill_of_materials": self.materials} if self.materials and single else {}),
             },
         }
 

@@ -20,6 +20,7 @@ from wmlclient._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from wmlclient import errors as errors
+    from wmlclient.bill import Description as Description
     from wmlclient.certificate import Certificate as Certificate
     from wmlclient.client import Client as Client
     from wmlclient.connections import KafkaConnection as KafkaConnection
@@ -41,6 +42,7 @@ _HOMES = {
     "Certificate": "certificate",
     "Client": "client",
     "Deployment": "deployment",
+    "Description": "bill",
     "Instance": "instance",
     "KafkaConnection": "connections",
     "KafkaRecord": "records",
@@ -58,6 +60,7 @@ __all__ = [
     "Certificate",
     "Client",
     "Deployment",
+    "Description",
     "Instance",
     "KafkaConnection",
     "KafkaRecord",

@@ -87,13 +87,14 @@ def _from_path(path: Path, folder: Path, what: str) -> Archive:
         return _pack(path, folder, what)
     if not path.is_file():
         raise PayloadError(f"{path}: there is no such folder or file.")
-    saved_models = _saved_models()
+    scoring = _scoring()
     unpacked = folder / "model"
     try:
-        saved_models.unpack(path, unpacked)
-    except saved_models.ArchiveError as error:
+        scoring.archive.unpack(path, unpacked)
+        root = scoring.metadata.find_root(unpacked)
+    except scoring.ArchiveError as error:
         raise NotAModelError(f"{path}: {error}. Give the .tar.gz of a saved {what}.") from None
-    return _inspected(saved_models.find_root(unpacked), path, what)
+    return _inspected(root, path, what)
 
 
 def _writable(model: Any, what: str) -> Any:
@@ -143,10 +144,10 @@ def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def _inspected(saved: Path, archive: Path, what: str) -> Archive:
-    saved_models = _saved_models()
+    scoring = _scoring()
     try:
-        info = saved_models.inspect(saved)
-    except saved_models.ArchiveError as error:
+        info = scoring.metadata.inspect(saved)
+    except scoring.ArchiveError as error:
         raise NotAModelError(
             f"{error}. If Spark runs on a cluster, its workers may have written elsewhere: save the {what} to a folder "
             "that all share, and give its path."
@@ -158,15 +159,17 @@ def _inspected(saved: Path, archive: Path, what: str) -> Archive:
     return Archive(archive, info.spark_version, stages)
 
 
-def _saved_models() -> Any:
+def _scoring() -> Any:
     """What reads saved models; it stands beside the native scorer, which needs numpy."""
     try:
-        from wmlclient.scoring import archive
+        import wmlclient.scoring.archive
+        import wmlclient.scoring.metadata  # noqa: F401 - to be found by attribute
+        from wmlclient import scoring
     except ImportError as error:
         raise ConfigError(
             f"Publishing needs {error.name or 'numpy'}. Run: pip install 'wmlclient[scoring]'"
         ) from None
-    return archive
+    return scoring
 
 
 def _parameters(stage: Path) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from wmlclient.deployment import Deployment
+from wmlclient.errors import PayloadError
 from wmlclient.pages import Pages
 from wmlclient.payload import json_body
 from wmlclient.states import State
@@ -94,3 +96,39 @@ def create(
     deployment = Deployment(service, resource)
     service.note("deployment", deployment.id)
     return deployment
+
+
+def ends(source: Any, target: Any, dead_letter: Any) -> dict[str, Any]:
+    """Kind, input and output of a stream or a batch."""
+    from wmlclient.topics import KafkaTopic
+
+    if isinstance(source, KafkaTopic) and isinstance(target, KafkaTopic):
+        body: dict[str, Any] = {
+            "type": "stream",
+            "input": {
+                "connection": source.connection._to_wire(),
+                "source": {"topic": source.name, "type": "kafka"},
+            },
+            "output": {
+                "connection": target.connection._to_wire(),
+                "target": {"topic": target.name, "type": "kafka"},
+            },
+        }
+        if dead_letter is not None:
+            if isinstance(dead_letter, KafkaTopic) and dead_letter.connection != target.connection:
+                raise PayloadError("dead_letter: give a topic on the target's connection.")
+            body["dead_letter"] = {"topic": str(dead_letter)}
+        return body
+    if (
+        isinstance(source, str | os.PathLike)
+        and isinstance(target, str | os.PathLike)
+        and dead_letter is None
+    ):
+        return {
+            "type": "batch",
+            "input": {"source": {"type": "file", "filename": os.fspath(source)}},
+            "output": {"target": {"type": "file", "filename": os.fspath(target)}},
+        }
+    raise PayloadError(
+        "Give source= and target= both as Kafka topics for a stream, or both as paths for a batch."
+    )

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from wmlclient import deployments, display
+from wmlclient.bill import Description
 from wmlclient.certificate import Certificate
 from wmlclient.connections import SparkService
 from wmlclient.deployment import WAIT_TIMEOUT, Deployment
-from wmlclient.errors import NotFoundError, PayloadError, ResponseError, WaitTimeoutError
+from wmlclient.errors import NotFoundError, NotSupportedError, PayloadError, ResponseError, WaitTimeoutError
 from wmlclient.pages import Pages
 from wmlclient.translate import translate, utc
 from wmlclient.waiting import Clock, poll
@@ -132,6 +133,24 @@ class Model:
             clock=clock,
         )
 
+    def describe(self) -> Description:
+        """What it is made of: stages with their parameters, columns in and out, sizes, the Spark that trained it.
+
+        The service reads that from the archive, with nothing run. :func:`wmlclient.scoring.describe` does the same
+        for a saved model, without a service.
+
+        Raises:
+            NotSupportedError: the service does not tell.
+        """
+        if self._entity.bill_of_materials is None:
+            self.refresh()  # a list of models leaves it out
+        if self._entity.bill_of_materials is None:
+            raise NotSupportedError(
+                "This service does not tell what a model is made of. Use model.download(path), and then "
+                "wmlclient.scoring.describe(path)."
+            )
+        return Description.from_dict(self._entity.bill_of_materials.as_dict(keep_readonly=True))
+
     @property
     def deployments(self) -> Pages[Deployment]:
         """Its deployments, fetched as they are walked."""
@@ -219,7 +238,7 @@ class Model:
             body["description"] = description
         header = None
         if source is not None or target is not None:
-            body |= _ends(source, target, dead_letter)
+            body |= deployments.ends(source, target, dead_letter)
             spark = spark or self._service.default_spark
             header = spark._header() if spark is not None else None
         elif spark is not None or dead_letter is not None:
@@ -347,39 +366,3 @@ class Models:
 
     def __repr__(self) -> str:
         return "<models: .publish(fitted, name=..., sample=...), .list(), .get(id), .find(name)>"
-
-
-def _ends(source: Any, target: Any, dead_letter: Any) -> dict[str, Any]:
-    """Kind, input and output of a stream or a batch."""
-    from wmlclient.topics import KafkaTopic
-
-    if isinstance(source, KafkaTopic) and isinstance(target, KafkaTopic):
-        body: dict[str, Any] = {
-            "type": "stream",
-            "input": {
-                "connection": source.connection._to_wire(),
-                "source": {"topic": source.name, "type": "kafka"},
-            },
-            "output": {
-                "connection": target.connection._to_wire(),
-                "target": {"topic": target.name, "type": "kafka"},
-            },
-        }
-        if dead_letter is not None:
-            if isinstance(dead_letter, KafkaTopic) and dead_letter.connection != target.connection:
-                raise PayloadError("dead_letter: give a topic on the target's connection.")
-            body["dead_letter"] = {"topic": str(dead_letter)}
-        return body
-    if (
-        isinstance(source, str | os.PathLike)
-        and isinstance(target, str | os.PathLike)
-        and dead_letter is None
-    ):
-        return {
-            "type": "batch",
-            "input": {"source": {"type": "file", "filename": os.fspath(source)}},
-            "output": {"target": {"type": "file", "filename": os.fspath(target)}},
-        }
-    raise PayloadError(
-        "Give source= and target= both as Kafka topics for a stream, or both as paths for a batch."
-    )

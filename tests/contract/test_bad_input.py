@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +229,7 @@ def test_a_dead_driver_is_503_and_worth_another_try(service: Service, content: b
         (saved_models.hostile("/abs"), "absolute"),
         (saved_models.hostile("a", link="/etc/passwd"), "link"),
     ],
+    ids=["empty", "zip", "parent", "absolute", "link"],
 )
 def test_what_is_no_model_is_not_published(service: Service, upload: bytes, message: str) -> None:
     made = service.model()
@@ -237,6 +238,25 @@ def test_what_is_no_model_is_not_published(service: Service, upload: bytes, mess
     assert message in answer.message
     assert service.operation("PublishedModels_List").body["resources"] == []
     assert service.operation("PublishedModels_Get", ids={"model_id": made.guid}).status == 404
+
+
+def test_a_foreign_class_is_refused_unless_the_server_allows_it(
+    service: Service, serve: Callable[..., Service], tmp_path: Path
+) -> None:
+    folder = saved_models.text_pipeline(tmp_path / "m", last="com.example.Ours")
+    upload = saved_models.archive(folder)
+    made = service.model()
+    answer = service.call("PUT", made.entity["model_version"]["content_url"], data=upload)
+    assert (answer.status, answer.code) == (400, "invalid_model_content")
+    for part in ("'LogisticRegression_3'", "'com.example.Ours'", "--allow-foreign-classes"):
+        assert part in answer.message
+    assert service.operation("PublishedModels_List").body["resources"] == []
+
+    trusting = serve(allow_foreign_classes=True)
+    made = trusting.model()
+    assert trusting.call("PUT", made.entity["model_version"]["content_url"], data=upload).status == 200
+    entity = trusting.operation("PublishedModels_Get", ids={"model_id": made.guid}).entity
+    assert not entity["bill_of_materials"]["native"]
 
 
 def test_a_truncated_archive_and_an_unfitted_pipeline_are_not_published(

@@ -69,6 +69,15 @@ def test_publish_a_model_with_its_definition(
     listed = service.call("GET", f"/v3/wml_instances/{INSTANCE}/published_models/").body
     assert [model["metadata"]["guid"] for model in listed["resources"]] == [made.guid]
     assert listed["count"] == 1
+    assert "bill_of_materials" not in listed["resources"][0]["entity"]
+    materials = entity["bill_of_materials"]
+    assert [stage["java_class"].rpartition(".")[2] for stage in materials["stages"]] == [
+        "Tokenizer",
+        "HashingTF",
+        "LogisticRegressionModel",
+    ]
+    assert materials["archive_size"] == len(content)
+    assert {"name": "text", "type": "string"} in materials["input"]
     assert "next" not in listed
 
     # Loading it again, as the client does.

@@ -85,6 +85,8 @@ def is_facade(name: str) -> bool:
     shared = (
         "wmlclient.contract",
         "wmlclient.wire",
+        "wmlclient.bill",
+        "wmlclient.display",
         "wmlclient.knock",
         "wmlclient._generated",
         "wmlclient._version",

@@ -215,7 +215,16 @@ class TestWatson:
     def test_extensions_are_marked(self, watson: Document) -> None:
         definitions = watson["definitions"]
         whole = {key for key, definition in definitions.items() if definition.get("x-extension")}
-        assert whole == {"SampleTable", "ParityCertificate", "ParityExample", "DeadLetter", "RowError"}
+        assert whole == {
+            "SampleTable",
+            "ParityCertificate",
+            "ParityExample",
+            "DeadLetter",
+            "RowError",
+            "BillOfMaterials",
+            "StageMaterials",
+            "ColumnMaterials",
+        }
         members = {
             (key, member)
             for key, definition in definitions.items()

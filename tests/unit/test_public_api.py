@@ -17,6 +17,7 @@ PUBLIC = {
     "Certificate",
     "Client",
     "Deployment",
+    "Description",
     "Instance",
     "KafkaConnection",
     "KafkaRecord",
@@ -41,6 +42,7 @@ SCORING = {
     "Table",
     "UnsupportedModel",
     "check_table",
+    "describe",
     "load",
 }
 ERRORS = sorted(errors.__all__)

@@ -1,4 +1,4 @@
-"""The command line: ``wmlclient serve | models | deployments | score | tail | doctor``.
+"""The command line: ``wmlclient serve | models | describe | deployments | score | tail | doctor``.
 
 Commands are loaded when they are asked for, so that ``--help`` and completion are quick.
 """
@@ -13,6 +13,7 @@ import click
 _COMMANDS = {
     "serve": ("serve", "Run the scoring service in the foreground."),
     "models": ("models", "List, show, publish and delete models."),
+    "describe": ("describe", "Say what a saved model is made of; no service is needed."),
     "deployments": ("deployments", "List, show, create, stop, start and delete deployments."),
     "score": ("score", "Score JSON rows with an online deployment."),
     "tail": ("tail", "Print the records of a Kafka topic."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -31,13 +32,23 @@ def _described(model: Model) -> dict[str, Any]:
     }
 
 
-def _show(ctx: click.Context, model: Model) -> None:
+def _show(ctx: click.Context, model: Model, as_json: bool = False, materials: bool = False) -> None:
+    from wmlclient.errors import NotSupportedError
+
     described = _described(model)
-    if common.as_json(ctx):
-        common.echo_json(described)
+    bill = None
+    if materials:
+        with contextlib.suppress(
+            NotSupportedError
+        ):  # another service need not tell; the rest is worth showing
+            bill = model.describe()
+    if as_json or common.as_json(ctx):
+        common.echo_json(described | ({"bill_of_materials": bill.to_dict()} if bill is not None else {}))
         return
     described["input"] = ", ".join(f"{name} {kind}" for name, kind in described["input"].items())
     common.echo_pairs(described.items())
+    if bill is not None:
+        click.echo(f"\n{bill}")
 
 
 @command.command("list")
@@ -55,11 +66,12 @@ def list_(ctx: click.Context) -> None:
 
 @command.command()
 @click.argument("model_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="As --output json before the command.")
 @click.pass_context
-def show(ctx: click.Context, model_id: str) -> None:
-    """One model, with its parity certificate."""
+def show(ctx: click.Context, model_id: str, as_json: bool) -> None:
+    """One model, with its parity certificate and what it is made of."""
     with common.client(ctx) as client:
-        _show(ctx, client.models.get(model_id))
+        _show(ctx, client.models.get(model_id), as_json, materials=True)
 
 
 @command.command()

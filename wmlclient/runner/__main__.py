@@ -44,6 +44,11 @@ from .settings import DEFAULT_PORT, Settings
 @click.option(
     "--token-lifetime", type=click.FloatRange(min=1), default=3600.0, show_default=True, help="Seconds."
 )
+@click.option(
+    "--allow-foreign-classes",
+    is_flag=True,
+    help="Take models with stages that are not Spark's own: whoever publishes runs code here.",
+)
 @click.option("--control-stdin", is_flag=True, hidden=True, help="Obey the parent's pipe and end with it.")
 def serve(
     home: Path,
@@ -55,6 +60,7 @@ def serve(
     kafka_security: str,
     spark_master: str,
     token_lifetime: float,
+    allow_foreign_classes: bool,
     control_stdin: bool,
 ) -> None:
     """Serve the Watson ML v3 API. The password is taken from WMLCLIENT_PASSWORD, or generated once."""
@@ -70,6 +76,7 @@ def serve(
         kafka_security="plaintext" if kafka_security == "plaintext" else "sasl_plaintext",
         spark_master=spark_master,
         token_lifetime=token_lifetime,
+        allow_foreign_classes=allow_foreign_classes,
     )
     run(settings, control=control_stdin)
 

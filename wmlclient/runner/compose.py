@@ -103,7 +103,12 @@ def spark_pool(home: Path, settings: Settings) -> SparkPool:
     from .jars import connector_jars
     from .spark.pool import DriverPool
 
-    pool: SparkPool = DriverPool(home, settings.spark_master, connector_jars)
+    pool: SparkPool = DriverPool(
+        home,
+        settings.spark_master,
+        connector_jars,
+        allow_foreign_classes=settings.allow_foreign_classes,
+    )
     return pool
 
 

@@ -199,6 +199,7 @@ def _engine(settings: Settings, home: Home, embedded: Embedded) -> Engine:
         home.path,
         compose.spark_pool(home.path, settings),
         compose.topic_admin(embedded),
+        allow_foreign_classes=settings.allow_foreign_classes,
     )
 
 

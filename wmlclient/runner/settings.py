@@ -45,6 +45,7 @@ class Settings:
         spark_master: Spark master where a request names none.
         token_lifetime: Seconds until a token expires.
         sync_wait: Seconds that a synchronous call waits for a deployment before it answers with its present state.
+        allow_foreign_classes: Whether a model may hold stages that are not Spark's own, whose code Spark then runs.
         score_wait: Seconds that a score waits for a deployment that is on its way.
         limits: How much a client may send.
     """
@@ -61,4 +62,5 @@ class Settings:
     token_lifetime: float = 3600.0
     sync_wait: float = 30.0
     score_wait: float = 120.0
+    allow_foreign_classes: bool = False
     limits: Limits = field(factory=Limits)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         ScoringError,
         UnsupportedModel,
     )
+    from wmlclient.scoring.materials import describe
     from wmlclient.scoring.scorer import Scorer, Table, load
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Table",
     "UnsupportedModel",
     "check_table",
+    "describe",
     "load",
 ]
 
@@ -48,6 +50,7 @@ _MODULES = {
     "Scorer": "scorer",
     "Table": "scorer",
     "check_table": "check",
+    "describe": "materials",
     "load": "scorer",
 }
 

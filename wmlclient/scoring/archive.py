@@ -1,4 +1,4 @@
-"""Archives of saved models: unpacked safely, inspected without running anything.
+"""Archives of saved models, unpacked safely.
 
 A saved Spark ML model is a folder of JSON and Parquet; it travels as a ``.tar.gz`` of that folder. Nothing in an
 archive is trusted: see :func:`unpack` for what is refused.
@@ -7,31 +7,23 @@ archive is trusted: see :func:`unpack` for what is refused.
 from __future__ import annotations
 
 import gzip
-import json
 import logging
 import os
 import shutil
+import unicodedata
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO
 
 from attrs import frozen
 
 from wmlclient.scoring.errors import ArchiveError
 from wmlclient.scoring.tar import TarReader
 
-__all__ = ["Limits", "ModelInfo", "StageInfo", "find_root", "inspect", "unpack"]
+__all__ = ["Limits", "safe_parts", "unpack"]
 
 _log = logging.getLogger("wmlclient.scoring.archive")
-
-_PIPELINES = {
-    "org.apache.spark.ml.PipelineModel": "PipelineModel",
-    "org.apache.spark.ml.Pipeline": "Pipeline",
-    "pyspark.ml.pipeline.PipelineModel": "PipelineModel",
-    "pyspark.ml.pipeline.Pipeline": "Pipeline",
-}
-MAX_METADATA_BYTES = 64 << 20
 
 
 @frozen
@@ -51,39 +43,6 @@ class Limits:
     ratio: int = 200
     ratio_floor: int = 16 << 20
     depth: int = 32
-
-
-@frozen
-class StageInfo:
-    """A saved stage: its uid, its class, the Spark version that wrote it, its folder below the model's."""
-
-    uid: str
-    java_class: str
-    spark_version: str
-    folder: str
-
-
-@frozen
-class ModelInfo:
-    """What a saved pipeline is, read from its JSON alone.
-
-    Attributes:
-        kind: ``"PipelineModel"`` (fitted) or ``"Pipeline"``.
-        uid: The pipeline's uid.
-        spark_version: The Spark that saved it.
-        stages: Every saved stage inside, nested ones too, in the pipeline's order.
-    """
-
-    kind: str
-    uid: str
-    spark_version: str
-    stages: tuple[StageInfo, ...]
-
-    @property
-    def foreign_classes(self) -> tuple[str, ...]:
-        """Classes that are not Spark's own: loading them in Spark runs code that Spark does not ship."""
-        own = ("org.apache.spark.ml.", "pyspark.ml.")
-        return tuple(sorted({s.java_class for s in self.stages if not s.java_class.startswith(own)}))
 
 
 class _Counted:
@@ -136,8 +95,9 @@ def unpack(
     """Unpacks a ``.tar.gz`` into a folder, or raises and leaves nothing behind.
 
     Only regular files and folders are written. Refused, by name: links, devices, pipes, sparse files; absolute
-    names, ``..``, backslashes, drive letters, control characters; a name that comes twice; more members, bytes,
-    depth or compression than ``limits`` allow. Files get mode 0600, folders 0700, whatever the archive says.
+    names, ``..``, backslashes, drive letters, control characters; a name that comes twice, or again in other case
+    or another form of Unicode; more members, bytes, depth or compression than ``limits`` allow. Files get mode 0600,
+    folders 0700, whatever the archive says.
 
     Args:
         source: The archive: a path, or an open binary file.
@@ -171,6 +131,7 @@ def unpack(
 def _unpack(file: IO[bytes], target: Path, limits: Limits) -> None:
     stream = _Unzipped(file, limits)
     reader = TarReader(stream)
+    spellings: dict[str, str] = {}
     count = total = 0
     for member in reader:
         count += 1
@@ -184,6 +145,7 @@ def _unpack(file: IO[bytes], target: Path, limits: Limits) -> None:
             if not member.is_dir:
                 raise ArchiveError(f"the archive has a file without a name: {member.name!r}")
             continue
+        _check_spelling(parts, spellings)
         path = target.joinpath(*parts)
         try:
             if member.is_dir:
@@ -217,98 +179,20 @@ def safe_parts(name: str, depth: int = Limits().depth) -> tuple[str, ...]:
     return parts
 
 
+def _check_spelling(parts: tuple[str, ...], spellings: dict[str, str]) -> None:
+    """Two names that are one on another file system: which of the two files is read would depend on the machine."""
+    for end in range(1, len(parts) + 1):
+        name = "/".join(parts[:end])
+        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+        known = spellings.setdefault(folded, name)
+        if known != name:
+            raise ArchiveError(
+                f"the archive has two names that differ only in case or in form: {known[:200]!r}, {name[:200]!r}"
+            )
+
+
 def _write(path: Path, pieces: Iterator[bytes]) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
         for piece in pieces:
             file.write(piece)
-
-
-def read_metadata(folder: Path) -> dict[str, Any] | None:
-    """The JSON that Spark writes beside every stage, or ``None`` if the folder has none.
-
-    Spark up to 3.5 names it ``metadata/part-00000``, Spark 4 ``metadata/part-00000-<uuid>-c000.txt``.
-
-    Raises:
-        ArchiveError: There is such a file, and it is not that JSON.
-    """
-    files = sorted((folder / "metadata").glob("part-*"))
-    if not files:
-        return None
-    where = f"{folder.name}/metadata"
-    if sum(file.stat().st_size for file in files) > MAX_METADATA_BYTES:
-        raise ArchiveError(f"{where} is larger than {MAX_METADATA_BYTES} bytes")
-    if any(file.suffix in (".gz", ".bz2", ".snappy", ".lz4", ".zst") for file in files):
-        raise ArchiveError(f"{where} is compressed; save the model with Spark's default settings")
-    text = "".join(file.read_text("utf-8", "replace") for file in files).strip()
-    line = text.split("\n", 1)[0]
-    try:
-        metadata = json.loads(line)
-    except (ValueError, RecursionError):
-        raise ArchiveError(f"{where} is not JSON: the model is damaged") from None
-    if not isinstance(metadata, dict):
-        raise ArchiveError(f"{where} is not a JSON object: the model is damaged")
-    for key in ("class", "uid", "sparkVersion"):
-        if not isinstance(metadata.get(key), str):
-            raise ArchiveError(f"{where} has no {key!r}: not a saved Spark ML stage")
-    for key in ("paramMap", "defaultParamMap"):
-        if not isinstance(metadata.get(key, {}), dict):
-            raise ArchiveError(f"{where}: {key} is not a JSON object")
-    return metadata
-
-
-def find_root(folder: str | os.PathLike[str]) -> Path:
-    """The folder of the model: the given one, or the only one below it that holds a saved stage.
-
-    Archives are made of the model's folder or of its contents; both are accepted, three levels deep.
-    """
-    root = Path(folder)
-    for _ in range(4):
-        if (root / "metadata").is_dir():
-            return root
-        inside = [p for p in root.iterdir() if p.is_dir() and not p.name.startswith((".", "__MACOSX"))]
-        if len(inside) != 1:
-            break
-        root = inside[0]
-    raise ArchiveError("not a saved Spark ML pipeline: there is no folder 'metadata' in it")
-
-
-def inspect(folder: str | os.PathLike[str]) -> ModelInfo:
-    """What the pipeline saved in a folder is made of. Reads JSON, runs nothing.
-
-    Example:
-        >>> from wmlclient.scoring import archive
-        >>> archive.inspect("sentiment").stages[0].java_class          # doctest: +SKIP
-        'org.apache.spark.ml.feature.Tokenizer'
-
-    Raises:
-        ArchiveError: The folder is not a saved ``PipelineModel`` or ``Pipeline``.
-    """
-    root = find_root(folder)
-    metadata = read_metadata(root)
-    kind = _PIPELINES.get(metadata["class"]) if metadata else None
-    if metadata is None or kind is None:
-        found = (
-            f"it holds a {metadata['class'].rpartition('.')[2]}" if metadata else "its metadata is missing"
-        )
-        raise ArchiveError(f"not a saved Spark ML pipeline: {found}; save a PipelineModel")
-    stages = tuple(_walk(root, root, 0))
-    uids = metadata.get("paramMap", {}).get("stageUids", [])
-    direct = {s.uid for s in stages}
-    missing = [uid for uid in uids if uid not in direct]
-    if missing:
-        raise ArchiveError(f"the model is not whole: the stage {missing[0]!r} has no folder")
-    return ModelInfo(kind, metadata["uid"], metadata["sparkVersion"], stages)
-
-
-def _walk(root: Path, folder: Path, depth: int) -> Iterator[StageInfo]:
-    if depth > Limits().depth:
-        raise ArchiveError("the model's stages are nested too deep")
-    for path in sorted(p for p in folder.iterdir() if p.is_dir() and not p.is_symlink()):
-        if path.name in ("metadata", "data"):
-            continue
-        metadata = read_metadata(path)
-        if metadata is not None:
-            name = str(path.relative_to(root).as_posix())
-            yield StageInfo(metadata["uid"], metadata["class"], metadata["sparkVersion"], name)
-        yield from _walk(root, path, depth + 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wmlclient.scoring.columns import Column
+from wmlclient.scoring.columns import Column, Frame
 from wmlclient.scoring.errors import InputError
 from wmlclient.scoring.inputs import reader
 from wmlclient.scoring.registry import Stage
@@ -55,3 +55,17 @@ def hints_of(stage: Stage) -> dict[str, list[Any]]:
         for name, values in found.items():
             hints.setdefault(name, []).extend(values)
     return hints
+
+
+def leaves(stage: Stage) -> list[tuple[str, str]]:
+    """Uid and class of the stages of a pipeline, those of nested ones in their place."""
+    if stage.java_class.rpartition(".")[2] == "PipelineModel":
+        return [leaf for child in stage.children for leaf in leaves(child)]
+    return [(stage.uid, stage.java_class)]
+
+
+def step_columns(uid: str, frame: Frame) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The columns that a stage reads and those it adds."""
+    steps = [step for step in frame.steps if step.stage == uid]
+    inputs = dict.fromkeys(frame.slots[slot].name for step in steps for slot in step.inputs)
+    return tuple(inputs), tuple(name for step in steps for name in step.names)

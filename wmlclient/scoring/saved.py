@@ -9,15 +9,15 @@ from typing import Any
 
 from attrs import field, frozen
 
-from wmlclient.scoring.archive import read_metadata
 from wmlclient.scoring.errors import ArchiveError, UnsupportedModel
+from wmlclient.scoring.metadata import read_metadata
+from wmlclient.scoring.tables import MAX_VALUES, TooLarge, read_tables
 from wmlclient.scoring.values import Sparse, to_dense
 
 __all__ = ["Matrix", "SavedStage", "read_stage"]
 
-
-MAX_VALUES = 500_000_000
-"""Values in the Parquet files of one stage. Parquet packs a billion equal values into a few bytes."""
+MAX_SIZE = 1 << 26
+"""The size of a sparse vector. Some stages write it out, and a size takes no room in a file."""
 
 
 @frozen
@@ -92,29 +92,16 @@ class SavedStage:
     def table(self, name: str = "data") -> Any:
         """The Parquet files of a subfolder as one ``pyarrow.Table``."""
         import pyarrow as pa
-        from pyarrow import parquet
 
         files = sorted((self.folder / name).glob("*.parquet"))
         if not files:
             raise self.damaged(f"there is no Parquet file in {name!r}")
-        tables = []
-        values = 0
         try:
-            for file in files:
-                with parquet.ParquetFile(file, memory_map=False) as opened:
-                    meta = opened.metadata
-                    for group in range(meta.num_row_groups):
-                        row_group = meta.row_group(group)
-                        values += sum(row_group.column(i).num_values for i in range(row_group.num_columns))
-                    if values > MAX_VALUES:
-                        raise self.damaged(f"{name!r} holds more than {MAX_VALUES} values")
-                    table = opened.read()
-                if table.num_rows:
-                    tables.append(table)
-                else:
-                    tables.insert(0, table)
-            return pa.concat_tables(tables)
-        except (pa.ArrowException, OSError) as error:
+            return read_tables(files)
+        except TooLarge as error:
+            raise self.damaged(f"{name!r} is larger than a model can be: {error}") from None
+        except (pa.ArrowException, OSError, MemoryError, KeyError, ValueError) as error:
+            # pyarrow looks columns up by names that a damaged file spells in two ways.
             raise self.damaged(f"{name!r} is not readable Parquet: {error}") from None
 
     def rows(self, name: str = "data") -> list[dict[str, Any]]:
@@ -122,7 +109,10 @@ class SavedStage:
         table = self.table(name)
         columns = {}
         for column in table.column_names:
-            cells = table.column(column).to_pylist()
+            try:
+                cells = table.column(column).to_pylist()
+            except UnicodeDecodeError:
+                raise self.damaged(f"{name!r} has a text in {column!r} that is not UTF-8") from None
             decode = _decoder(table.schema.field(column).type)
             columns[column] = [decode(cell) for cell in cells] if decode else cells
         return [dict(zip(columns, row)) for row in zip(*columns.values())]
@@ -203,6 +193,8 @@ def _vector(cell: dict[str, Any] | None) -> list[float] | Sparse | None:
         return None
     if cell["type"] == 1:
         return list(cell["values"])
+    if cell["size"] > MAX_SIZE:
+        raise ArchiveError(f"the model holds a vector of the size {cell['size']}")
     return Sparse(cell["size"], list(cell["indices"]), list(cell["values"]))
 
 

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import field, frozen
 
-from wmlclient.scoring.archive import Limits, find_root, unpack
+from wmlclient.bill import Description
+from wmlclient.scoring.archive import Limits, unpack
 from wmlclient.scoring.check import check_table
 from wmlclient.scoring.columns import Column, Frame
 from wmlclient.scoring.errors import InputError, RowError
-from wmlclient.scoring.given import columns_of, hints_of, label_value, label_values
+from wmlclient.scoring.given import columns_of, hints_of, label_value, label_values, leaves, step_columns
 from wmlclient.scoring.inputs import infer_type
+from wmlclient.scoring.metadata import find_root
 from wmlclient.scoring.plan import Plan, check_lengths, first
 from wmlclient.scoring.registry import Stage, load_stage
 from wmlclient.scoring.saved import read_stage
@@ -114,13 +116,12 @@ class Scorer:
             self.schema = dict(schema)
         self._inputs = {column.name: column for column in inputs if column.name not in missing}
         self._label = self._label_fill(label_col)
-        names = [column.name for column in frame.slots]
         self.stages = tuple(
-            ScoredStage(uid, java_class, *_columns_of(uid, frame, names))
-            for uid, java_class in _leaves(stage)
+            ScoredStage(uid, java_class, *step_columns(uid, frame)) for uid, java_class in leaves(stage)
         )
         self.hints = hints_of(stage)
         self._plans: dict[tuple[Any, ...], Plan] = {}
+        self._materials: Any = None  # what load() read beside the stages
 
     def _binds_without(self, column: Column, inputs: Sequence[Column]) -> bool:
         try:
@@ -279,6 +280,12 @@ class Scorer:
         """The short types of those columns, such as ``vector`` or ``array<string>``."""
         return {column.name: column.type for column in self._described(fields).columns}
 
+    def describe(self) -> Description:
+        """The model's bill of materials; see :func:`wmlclient.scoring.describe`."""
+        from wmlclient.scoring.materials import with_scorer
+
+        return with_scorer(self._materials, self)
+
     def _described(self, fields: Sequence[str] | None) -> Plan:
         names = list(self._inputs) if fields is None else list(fields)
         return self._plan(names, [[None] * len(names)])
@@ -365,25 +372,22 @@ def load(
     """
     source = Path(path)
     if source.is_dir():
-        return Scorer(load_stage(read_stage(find_root(source))), schema, label_col)
+        return _loaded(find_root(source), schema, label_col)
     with tempfile.TemporaryDirectory(prefix="wmlclient-model-") as folder:
         unpack(source, folder, limits)
-        return Scorer(load_stage(read_stage(find_root(folder))), schema, label_col)
+        return _loaded(find_root(folder), schema, label_col, source)
+
+
+def _loaded(root: Path, schema: Any, label_col: str | None, archive: Path | None = None) -> Scorer:
+    from wmlclient.scoring.materials import materials
+
+    saved = read_stage(root)
+    scorer = Scorer(load_stage(saved), schema, label_col)
+    scorer._materials = materials(saved, archive)
+    return scorer
 
 
 def _raise_first(problems: dict[int, RowError]) -> None:
     problem = first(problems) if problems else None
     if problem is not None:
         raise problem
-
-
-def _leaves(stage: Stage) -> list[tuple[str, str]]:
-    if stage.java_class.rpartition(".")[2] == "PipelineModel":
-        return [leaf for child in stage.children for leaf in _leaves(child)]
-    return [(stage.uid, stage.java_class)]
-
-
-def _columns_of(uid: str, frame: Frame, names: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    steps = [step for step in frame.steps if step.stage == uid]
-    inputs = dict.fromkeys(names[slot] for step in steps for slot in step.inputs)
-    return tuple(inputs), tuple(name for step in steps for name in step.names)

@@ -141,6 +141,7 @@ def test_public_names() -> None:
         "Certificate",
         "Client",
         "Deployment",
+        "Description",
         "Instance",
         "KafkaConnection",
         "KafkaRecord",

@@ -24,6 +24,7 @@ class World:
     topics: FakeTopics = field(factory=FakeTopics)
     delay: ManualDelay = field(factory=ManualDelay)
     clock: Clock = field(factory=Clock)
+    foreign: bool = False
     engine: Engine = field(init=False)
 
     def start(self) -> Engine:
@@ -34,6 +35,7 @@ class World:
             self.topics,
             clock=self.clock,
             delay=self.delay,
+            allow_foreign_classes=self.foreign,
         )
         self.engine.start()
         return self.engine

@@ -82,12 +82,14 @@ def test_numbers_that_differ_choose_spark_and_say_where(world: Any, content: byt
 
 
 def test_an_unknown_stage_chooses_spark_and_is_named(world: Any, tmp_path: Path) -> None:
-    folder = saved_models.text_pipeline(tmp_path / "m", last="org.apache.spark.ml.classification.FutureModel")
+    folder = saved_models.text_pipeline(
+        tmp_path / "m", last="org.apache.spark.ml.clustering.PowerIterationClustering"
+    )
     version = world.upload(saved_models.archive(folder))
     found = certificate(world, version.id)
     assert (found["state"], found["engine"]) == ("checked", "spark")
     assert "LogisticRegression_3" in found["reason"]
-    assert "FutureModel" in found["reason"]
+    assert "PowerIterationClustering" in found["reason"]
 
 
 def test_without_spark_a_deployment_fails_with_the_reason_and_the_next_one_checks_again(
@@ -257,12 +259,14 @@ def test_spark_scores_where_the_certificate_says_so(world: Any, content: bytes) 
 
 
 def test_a_model_that_spark_cannot_load_fails_to_deploy(world: Any, tmp_path: Path) -> None:
-    folder = saved_models.text_pipeline(tmp_path / "m", last="org.apache.spark.ml.classification.FutureModel")
+    folder = saved_models.text_pipeline(
+        tmp_path / "m", last="org.apache.spark.ml.clustering.PowerIterationClustering"
+    )
     version = world.upload(saved_models.archive(folder))
-    world.spark.refuse = "ClassNotFoundException: FutureModel"
+    world.spark.refuse = "ClassNotFoundException: PowerIterationClustering"
     made = world.engine.deployments.create(version.model_id, ONLINE, None)
     failed = status(world, made.id, "DEPLOY_FAILURE")
-    assert "FutureModel" in failed.failure[0]["message"]
+    assert "PowerIterationClustering" in failed.failure[0]["message"]
 
 
 def test_a_name_and_a_description_can_change(world: Any, content: bytes) -> None:

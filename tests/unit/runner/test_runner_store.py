@@ -325,6 +325,7 @@ def test_two_models_share_an_archive_until_both_are_gone(world: Any, content: by
         (saved_models.hostile("/etc/evil"), "absolute"),
         (saved_models.hostile("metadata/part-0", link="/etc/passwd"), "link"),
     ],
+    ids=["empty", "text", "parent", "absolute", "link"],
 )
 def test_what_is_no_model_is_refused(world: Any, content: bytes, reason: str) -> None:
     model, version = world.engine.models.create(saved_models.request())
@@ -351,7 +352,7 @@ def test_only_fitted_pipelines_of_sparks_own_classes_are_models(world: Any, tmp_
     model, version = world.engine.models.create(saved_models.request())
     for content, reason in (
         (unfitted, "PipelineModel"),
-        (foreign, "com.evil.Runtime"),
+        (foreign, r"'LogisticRegression_3'.*com\.evil\.Runtime.*--allow-foreign-classes"),
         (stage, "not a saved Spark ML pipeline"),
     ):
         with pytest.raises(Invalid, match=reason):

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from scoring_models import text_model, tokenizer, write_pipeline, write_stage
 
 from wmlclient.scoring import ArchiveError, Limits
-from wmlclient.scoring.archive import find_root, inspect, safe_parts, unpack
+from wmlclient.scoring.archive import safe_parts, unpack
+from wmlclient.scoring.metadata import find_root, inspect
 
 Member = tuple[tarfile.TarInfo, bytes]
 
@@ -127,6 +128,21 @@ def test_a_name_that_comes_twice(tmp_path: Path) -> None:
     refused(packed(member("a"), member("a")), tmp_path, "twice")
     refused(packed(member("a"), member("a/b")), tmp_path, "twice")
     refused(packed(member("a/b"), member("a")), tmp_path, "twice")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("a/Model", "a/model"),
+        ("Stages/x", "stages/y"),
+        ("caf\u00e9", "cafe\u0301"),
+        ("stra\u00dfe", "STRASSE"),
+        ("\u212a", "k"),
+    ],
+    ids=["case", "folder", "form", "sharp-s", "kelvin"],
+)
+def test_names_that_are_one_on_another_file_system(tmp_path: Path, one: str, other: str) -> None:
+    refused(packed(member(one), member(other)), tmp_path, "differ only in case or in form")
 
 
 def test_every_truncation_is_noticed(tmp_path: Path) -> None:
@@ -247,7 +263,7 @@ def test_inspect_names_every_stage(tmp_path: Path) -> None:
     assert (info.kind, info.uid, info.spark_version) == ("PipelineModel", "PipelineModel_0", "4.2.0")
     names = ["StringIndexerModel", "Tokenizer", "HashingTF", "IDFModel", "LogisticRegressionModel"]
     assert [stage.java_class.rpartition(".")[2] for stage in info.stages] == names
-    assert info.foreign_classes == ()
+    assert info.foreign == ()
 
 
 def test_inspect_finds_foreign_classes_at_any_depth(tmp_path: Path) -> None:
@@ -255,7 +271,7 @@ def test_inspect_finds_foreign_classes_at_any_depth(tmp_path: Path) -> None:
     write_stage(
         tmp_path / "model" / "stages" / "0_Tokenizer_0" / "bestModel", "com.example.Evil", "Evil_1", {}
     )
-    assert inspect(tmp_path / "model").foreign_classes == ("com.example.Evil",)
+    assert [stage.java_class for stage in inspect(tmp_path / "model").foreign] == ["com.example.Evil"]
 
 
 def test_inspect_of_an_unfitted_pipeline(tmp_path: Path) -> None:

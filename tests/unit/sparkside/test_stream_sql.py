@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from wmlclient.runner.engine.ports import KafkaEndpoint, StreamSpec, TransformFailed
+from wmlclient.runner.engine.ports import KafkaEndpoint, StreamSpec
 from wmlclient.runner.spark.failures import Cause, describe, redact, root_cause
 from wmlclient.runner.spark.isolate import Position, find_bad, position_filter
 from wmlclient.runner.spark.kafka_options import sink_options, source_options
-from wmlclient.runner.spark.models import check_classes
 from wmlclient.runner.spark.records import literal
 from wmlclient.runner.spark.settings import DriverFolder, spark_settings, to_properties
 from wmlclient.runner.spark.transform import quote
@@ -159,21 +158,3 @@ def test_each_master_has_a_folder(tmp_path: Path) -> None:
 
 def test_properties_are_read_back_as_java_does() -> None:
     assert to_properties({"a": "C:\\x", "b": "ä"}) == "a=C:\\\\x\nb=\\u00e4\n"
-
-
-def test_only_sparks_own_classes_are_loaded(tmp_path: Path) -> None:
-    metadata = tmp_path / "stages" / "0_x" / "metadata"
-    metadata.mkdir(parents=True)
-    (metadata / "part-00000").write_text('{"class":"org.apache.spark.ml.feature.Tokenizer"}\n')
-    check_classes(tmp_path)
-    (metadata / "part-00000").write_text('{"class":"com.evil.Stage"}\n')
-    with pytest.raises(TransformFailed, match="com.evil.Stage"):
-        check_classes(tmp_path)
-    (metadata / "part-00000").write_text("not json")
-    with pytest.raises(TransformFailed, match="not readable"):
-        check_classes(tmp_path)
-
-
-def test_a_folder_without_a_model(tmp_path: Path) -> None:
-    with pytest.raises(TransformFailed, match="no saved Spark model"):
-        check_classes(tmp_path)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from wmlclient.scoring import archive
+from wmlclient.scoring import archive, metadata
 from wmlclient.scoring.errors import ArchiveError
 
 from ..store import ArchiveStore, PendingArchive, StorageFull, Store
@@ -24,11 +24,13 @@ class Contents:
     Args:
         store: Rows; asked which archives are still named.
         archives: Where archives are.
+        allow_foreign_classes: Whether models may hold stages that are not Spark's own.
     """
 
-    def __init__(self, store: Store, archives: ArchiveStore) -> None:
+    def __init__(self, store: Store, archives: ArchiveStore, allow_foreign_classes: bool = False) -> None:
         self._store = store
         self._archives = archives
+        self._foreign = allow_foreign_classes
 
     def receive(self) -> PendingArchive:
         """Start an upload.
@@ -77,13 +79,24 @@ class Contents:
         with self._archives.lock:
             try:
                 folder = self._archives.unpack(digest, pending.path, archive.unpack)
-                _verify(folder, kind)
+                self._verify(folder, kind)
                 self._archives.adopt(pending)
                 if not attach(digest, pending.size):
                     raise _other_content()
             except BaseException:
                 self.forget(digest)
                 raise
+
+    def _verify(self, folder: Path, kind: Kind) -> None:
+        info = metadata.inspect(folder)
+        if info.kind != kind:
+            wanted = "a fitted PipelineModel" if kind == "PipelineModel" else "an unfitted Pipeline"
+            raise ArchiveError(f"not a saved Spark ML {kind}: it holds a {info.kind}; upload {wanted}")
+        if info.foreign and not self._foreign:
+            raise ArchiveError(
+                f"{metadata.foreign_sentence(info.foreign[0])}: Spark would load it by that name and run its code. "
+                "Publish the pipeline without this stage, or have the server started with --allow-foreign-classes"
+            )
 
     def forget(self, digest: str | None) -> None:
         """Remove an archive that no row names any more."""
@@ -101,7 +114,7 @@ class Contents:
         try:
             with self._archives.lock:
                 top = self._archives.unpack(digest, self._archives.path(digest), archive.unpack)
-            return archive.find_root(top)
+            return metadata.find_root(top)
         except (ArchiveError, FileNotFoundError) as error:
             logger.error("archive %s cannot be read: %s", digest, error)
             raise Invalid(
@@ -119,16 +132,6 @@ class Contents:
         with self._archives.lock:
             for digest in self._archives.sweep(self._store.digests()):
                 logger.info("removed the archive %s: no model names it", digest)
-
-
-def _verify(folder: Path, kind: Kind) -> None:
-    info = archive.inspect(folder)
-    if info.kind != kind:
-        wanted = "a fitted PipelineModel" if kind == "PipelineModel" else "an unfitted Pipeline"
-        raise ArchiveError(f"not a saved Spark ML {kind}: it holds a {info.kind}; upload {wanted}")
-    if info.foreign_classes:
-        # Spark would run their code; this service runs none that came with a model.
-        raise ArchiveError(f"the stage class {info.foreign_classes[0]!r} is not one of Spark's own")
 
 
 def _other_content() -> Conflict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,10 +14,22 @@ from .contents import Contents
 from .errors import Invalid, NotFound, NotSupported, field_error
 from .schemas import check_struct, input_schema, label_column
 
+logger = logging.getLogger("wmlclient.runner.engine")
+
 _SCHEMAS = ("training_data_schema", "input_data_schema", "output_data_schema")
 
 # A client that updates a model sends back all it read; what the service says of a model is not the client's to set.
-_READ_ONLY = ("ml_asset_guid", "ml_asset_url", "versions_url", "model_version", "parity", "sample")
+_READ_ONLY = (
+    "ml_asset_guid",
+    "ml_asset_url",
+    "versions_url",
+    "model_version",
+    "parity",
+    "bill_of_materials",
+    "sample",
+)
+#: Bills of materials that are kept; making one reads the model.
+_MATERIALS_KEPT = 256
 
 
 def check_framework(body: Mapping[str, Any]) -> None:
@@ -55,6 +68,7 @@ class ModelService:
         self._contents = contents
         self._certificates = certificates
         self._clock = clock
+        self._materials: dict[str, dict[str, Any]] = {}
 
     def create(self, body: Mapping[str, Any]) -> tuple[Model, Version]:
         """A model with a first version that waits for its content; not published yet.
@@ -109,6 +123,27 @@ class ModelService:
         if model is None or version is None:
             raise NotFound()
         return model, version
+
+    def materials(self, model: Model, version: Version) -> dict[str, Any] | None:
+        """The bill of materials of a version with content; None where its archive cannot be read any more."""
+        if version.digest is None:
+            return None
+        known = self._materials.get(version.id)
+        if known is None:
+            try:
+                known = native.materials(
+                    self._contents.folder(version.digest),
+                    input_schema(model.body),
+                    version.size,
+                    version.digest,
+                )
+            except Invalid as error:
+                logger.warning("model %s: no bill of materials: %s", model.id, error.message)
+                return None
+            while len(self._materials) >= _MATERIALS_KEPT:
+                self._materials.pop(next(iter(self._materials)), None)
+            self._materials[version.id] = known
+        return known
 
     def page(self, limit: int, start: int | None) -> Page[tuple[Model, Version]]:
         """Models with content, oldest first."""

@@ -13,7 +13,15 @@ from wmlclient.scoring.errors import ArchiveError, InputError, RowError, Unsuppo
 from .errors import Invalid
 from .scored import Scored, score_the_rest
 
-__all__ = ["LabelFiller", "NativeScorer", "UnsupportedModel", "check_rows", "label_filler", "load"]
+__all__ = [
+    "LabelFiller",
+    "NativeScorer",
+    "UnsupportedModel",
+    "check_rows",
+    "label_filler",
+    "load",
+    "materials",
+]
 
 Rows = list[list[Any]]
 
@@ -201,6 +209,28 @@ def load(
         return NativeScorer(scoring.load(model_dir, known, label), schema, filler)
     except (ArchiveError, InputError) as error:
         raise Invalid("load_model_failure", f"The model cannot be loaded: {error}.") from None
+
+
+def materials(
+    model_dir: Path, schema: dict[str, Any] | None, size: int | None, digest: str
+) -> dict[str, Any]:
+    """The bill of materials of a saved model.
+
+    Args:
+        model_dir: Folder with the saved model.
+        schema: The schema of the model's input, or None.
+        size: Bytes of its archive.
+        digest: Digest of its archive.
+
+    Raises:
+        Invalid: ``load_model_failure``: the model is damaged.
+    """
+    from wmlclient.scoring.materials import describe_folder
+
+    try:
+        return describe_folder(model_dir, schema, size, digest).to_dict()
+    except ArchiveError as error:
+        raise Invalid("load_model_failure", f"The model cannot be read: {error}.") from None
 
 
 def _invalid(error: InputError, label: LabelFiller | None = None) -> Invalid:

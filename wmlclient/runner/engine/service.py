@@ -30,6 +30,7 @@ class Engine:
         topics: Looks at topics.
         clock: Milliseconds since 1970.
         delay: Calls a function later.
+        allow_foreign_classes: Whether models may hold stages that are not Spark's own.
 
     Attributes:
         store: Rows.
@@ -49,10 +50,11 @@ class Engine:
         topics: TopicAdmin,
         clock: Callable[[], int] = now_ms,
         delay: Later = later,
+        allow_foreign_classes: bool = False,
     ) -> None:
         self._spark = spark
         self.store = Store(home / "runner.db")
-        self.contents = Contents(self.store, ArchiveStore(home))
+        self.contents = Contents(self.store, ArchiveStore(home), allow_foreign_classes)
         self.certificates = CertificateService(self.store, self.contents, spark, clock)
         self.definitions = DefinitionService(self.store, self.contents, clock)
         self.models = ModelService(self.store, self.contents, self.certificates, clock)

@@ -25,7 +25,11 @@ def get(services: Services, call: Call) -> Answer:
     """One of them."""
     model, version = services.engine.models.published(call.path["model_id"])
     count = services.engine.deployments.counts().get(model.id, 0)
-    return Answer(body=views(services, call).published(model, version, count))
+    body = views(services, call).published(model, version, count)
+    materials = services.engine.models.materials(model, version)
+    if materials is not None:
+        body["entity"]["bill_of_materials"] = materials
+    return Answer(body=body)
 
 
 @operation("PublishedModels_Delete")

@@ -203,6 +203,7 @@ def _error_of(op: str, error: dict[str, Any]) -> PortError:
     return SparkUnavailable(code, message)
 
 
-def driver_command(folder: Path) -> list[str]:
-    """How a driver is started."""
-    return [sys.executable, "-m", "wmlclient.runner.spark.driver", "--dir", str(folder)]
+def driver_command(folder: Path, foreign: bool = False) -> list[str]:
+    """How a driver is started; ``foreign`` has it load stages that are not Spark's own."""
+    command = [sys.executable, "-m", "wmlclient.runner.spark.driver", "--dir", str(folder)]
+    return [*command, "--allow-foreign-classes"] if foreign else command

@@ -36,10 +36,11 @@ _TRANSFORMS = 4
 class Driver:
     """Takes requests and answers them, several at once."""
 
-    def __init__(self, folder: Path, requests: IO[bytes], answers: IO[bytes]) -> None:
+    def __init__(self, folder: Path, requests: IO[bytes], answers: IO[bytes], foreign: bool = False) -> None:
         self._requests, self._answers = requests, answers
         self._writing = threading.Lock()
         self._session = Session(folder)
+        self._foreign = foreign
         self._transforms = ThreadPoolExecutor(_TRANSFORMS, thread_name_prefix="transform")
         # A stream's start and stop may take long; they must not wait for each other, nor a request for them.
         self._controls = ThreadPoolExecutor(32, thread_name_prefix="control")
@@ -51,7 +52,7 @@ class Driver:
         threading.Thread(target=self._read, name="requests", daemon=True).start()
         try:
             self._session.start()
-            models = ModelCache(self._session)
+            models = ModelCache(self._session, self._foreign)
             self._transformer = Transformer(self._session, models)
             self._streams = Streams(self._session, models, self._event)
             ready = {"version": self._session.version, "jvm_pid": self._session.jvm_pid}
@@ -145,7 +146,8 @@ def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="wmlclient-spark-driver")
     parser.add_argument("--dir", required=True, type=Path)
-    folder = parser.parse_args().dir
+    parser.add_argument("--allow-foreign-classes", action="store_true")
+    arguments = parser.parse_args()
     # The lines go over private copies: whatever prints to stdout, the JVM included, prints to the log.
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")
@@ -157,7 +159,7 @@ def main() -> None:
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)-5s %(name)s: %(message)s"
     )
     logging.getLogger("py4j").setLevel(logging.WARNING)
-    Driver(folder, requests, answers).run()
+    Driver(arguments.dir, requests, answers, arguments.allow_foreign_classes).run()
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections import OrderedDict
@@ -11,20 +10,25 @@ from typing import Any
 
 from wmlclient.runner.engine.ports import TransformFailed
 from wmlclient.runner.spark.failures import root_cause
+from wmlclient.runner.spark.python_saved import for_java
 from wmlclient.runner.spark.session import Session
 
 logger = logging.getLogger("wmlclient.runner.spark.driver")
 
 _KEPT = 8
-# Loading a stage runs the class that its metadata names, so only Spark's own are let in.
-_TRUSTED = "org.apache.spark.ml."
 
 
 class ModelCache:
-    """Loads each pipeline once."""
+    """Loads each pipeline once.
 
-    def __init__(self, session: Session) -> None:
+    Args:
+        session: Where to.
+        foreign: Whether stages that are not Spark's own are loaded.
+    """
+
+    def __init__(self, session: Session, foreign: bool = False) -> None:
         self._session = session
+        self._foreign = foreign
         self._lock = threading.Lock()
         self._models: OrderedDict[str, Any] = OrderedDict()
         self._loading: dict[str, threading.Lock] = {}
@@ -44,7 +48,7 @@ class ModelCache:
             with self._lock:
                 if model_dir in self._models:
                     return self._models[model_dir]
-            model = load(self._session, model_dir)
+            model = load(self._session, model_dir, self._foreign)
             with self._lock:
                 self._models[model_dir] = model
                 self._loading.pop(model_dir, None)
@@ -53,45 +57,45 @@ class ModelCache:
             return model
 
 
-def load(session: Session, model_dir: str) -> Any:
+def load(session: Session, model_dir: str, foreign: bool = False) -> Any:
     """Load a ``PipelineModel`` anew.
 
     Raises:
         TransformFailed: It is none, or holds a class that is not Spark's own.
     """
-    check_classes(Path(model_dir))
+    check_classes(Path(model_dir), foreign)
     try:
-        return session.jvm.org.apache.spark.ml.PipelineModel.load(Path(model_dir).absolute().as_uri())
+        folder = for_java(Path(model_dir).absolute())
+        return session.jvm.org.apache.spark.ml.PipelineModel.load(folder.as_uri())
     except Exception as error:
         raise TransformFailed(
             f"Spark cannot load the model: {root_cause(error)}", "load_model_failure"
         ) from error
 
 
-def check_classes(model_dir: Path) -> None:
-    """Look at the class names in all metadata files under a saved model.
+def check_classes(model_dir: Path, foreign: bool = False) -> None:
+    """Look at the classes that all metadata below a saved model names: loading a stage runs its class.
+
+    Args:
+        model_dir: The model.
+        foreign: Whether classes that are not Spark's own are fine.
 
     Raises:
-        TransformFailed: One is not of Spark's own ML classes, or there is no metadata at all.
+        TransformFailed: One is not, or the model is none.
     """
-    parts = sorted(model_dir.rglob("metadata/part-*"))
-    if not parts:
-        raise TransformFailed("There is no saved Spark model in the archive.", "load_model_failure")
-    for part in parts:
-        for line in part.read_text(encoding="utf-8", errors="replace").splitlines():
-            if not line.strip():
-                continue
-            try:
-                name = str(json.loads(line).get("class", ""))
-            except (ValueError, AttributeError):
-                raise TransformFailed(
-                    f"{part.name} of the model is not readable.", "load_model_failure"
-                ) from None
-            if not name.startswith(_TRUSTED):
-                raise TransformFailed(
-                    f"The model holds a stage of class {name[:120]!r}; only Spark's own ({_TRUSTED}*) are loaded.",
-                    "load_model_failure",
-                )
+    from wmlclient.scoring.errors import ArchiveError
+    from wmlclient.scoring.metadata import foreign_sentence, inspect
+
+    try:
+        info = inspect(model_dir)
+    except ArchiveError as error:
+        raise TransformFailed(f"The model cannot be loaded: {error}.", "load_model_failure") from None
+    if info.foreign and not foreign:
+        raise TransformFailed(
+            f"Not loaded: {foreign_sentence(info.foreign[0])}. Start the server with --allow-foreign-classes "
+            "to have Spark run it.",
+            "load_model_failure",
+        )
 
 
 def leaves(session: Session, model: Any) -> list[Any]:

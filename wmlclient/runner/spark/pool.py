@@ -20,6 +20,7 @@ class DriverPool:
         default_master: Master URL that ``get(None)`` means.
         jars: Gives the Kafka connector's jars, which only streams need.
         driver_memory: Heap of each driver's JVM, as Spark writes it.
+        allow_foreign_classes: Whether drivers load stages that are not Spark's own.
     """
 
     def __init__(
@@ -28,11 +29,13 @@ class DriverPool:
         default_master: str = DEFAULT_MASTER,
         jars: Callable[[], Sequence[Path]] = connector_jars,
         driver_memory: str = "1g",
+        allow_foreign_classes: bool = False,
     ) -> None:
         self._home = Path(home)
         self._default_master = default_master
         self._jars = jars
         self._driver_memory = driver_memory
+        self._foreign = allow_foreign_classes
         self._lock = threading.Lock()
         self._runners: dict[str, DriverRunner] = {}
 
@@ -41,7 +44,9 @@ class DriverPool:
         chosen = master or self._default_master
         with self._lock:
             if chosen not in self._runners:
-                self._runners[chosen] = DriverRunner(self._home, chosen, self._jars, self._driver_memory)
+                self._runners[chosen] = DriverRunner(
+                    self._home, chosen, self._jars, self._driver_memory, self._foreign
+                )
             return self._runners[chosen]
 
     def close(self) -> None:

@@ -63,11 +63,16 @@ class DriverRunner:
     """
 
     def __init__(
-        self, home: Path, master: str, jars: Callable[[], Sequence[Path]], memory: str = "1g"
+        self,
+        home: Path,
+        master: str,
+        jars: Callable[[], Sequence[Path]],
+        memory: str = "1g",
+        foreign: bool = False,
     ) -> None:
         self.master = master
         self.folder = DriverFolder.of(home, master)
-        self._jars, self._memory = jars, memory
+        self._jars, self._memory, self._foreign = jars, memory, foreign
         self._starting = threading.Lock()
         self._lock = threading.Lock()
         self._driver: DriverProcess | None = None
@@ -185,7 +190,7 @@ class DriverRunner:
         env = {key: value for key, value in os.environ.items() if key not in FOREIGN_VARIABLES}
         env["JAVA_HOME"] = str(java.home)
         driver = DriverProcess(
-            driver_command(self.folder.path),
+            driver_command(self.folder.path, self._foreign),
             log=self.folder.log,
             env=env,
             on_event=self._take_event,

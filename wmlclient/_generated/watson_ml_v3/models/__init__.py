@@ -8,7 +8,9 @@ from ._models_py3 import AccessToken
 from ._models_py3 import AssetReference
 from ._models_py3 import AssetVersion
 from ._models_py3 import Author
+from ._models_py3 import BillOfMaterials
 from ._models_py3 import CollectionLink
+from ._models_py3 import ColumnMaterials
 from ._models_py3 import DataConnection
 from ._models_py3 import DataInput
 from ._models_py3 import DataOutput
@@ -52,6 +54,7 @@ from ._models_py3 import ScoredTable
 from ._models_py3 import ScoringTable
 from ._models_py3 import SparkCredentials
 from ._models_py3 import SparkService
+from ._models_py3 import StageMaterials
 from ._models_py3 import TokenRefresh
 from ._models_py3 import TrainingDefinition
 from ._models_py3 import TrainingDefinitionEntity
@@ -75,7 +78,9 @@ __all__ = [
     "AssetReference",
     "AssetVersion",
     "Author",
+    "BillOfMaterials",
     "CollectionLink",
+    "ColumnMaterials",
     "DataConnection",
     "DataInput",
     "DataOutput",
@@ -119,6 +124,7 @@ __all__ = [
     "ScoringTable",
     "SparkCredentials",
     "SparkService",
+    "StageMaterials",
     "TokenRefresh",
     "TrainingDefinition",
     "TrainingDefinitionEntity",

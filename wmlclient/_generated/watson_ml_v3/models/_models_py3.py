@@ -203,6 +203,123 @@ class Author(msrest.serialization.Model):
         self.email = email
 
 
+class BillOfMaterials(msrest.serialization.Model):  # pylint: disable=too-many-instance-attributes
+    """Extension of this service: what the model's archive consists of, read without running any of
+    it. Given with a single model, not in lists.
+
+    All required parameters must be populated in order to send to server.
+
+    :ivar kind: What was saved, ``PipelineModel``. Required.
+    :vartype kind: str
+    :ivar uid: Spark's own name of the pipeline. Required.
+    :vartype uid: str
+    :ivar spark_version: Version of the Spark that trained and saved it. Required.
+    :vartype spark_version: str
+    :ivar saved_at: When it was saved, UTC.
+    :vartype saved_at: str
+    :ivar native: Whether every stage can be scored without Spark. Required.
+    :vartype native: bool
+    :ivar stages: Its stages in order; those of a nested pipeline take its place. Required.
+    :vartype stages: list[~wmlclient._generated.watson_ml_v3.models.StageMaterials]
+    :ivar input: Columns that it reads. Required.
+    :vartype input: list[~wmlclient._generated.watson_ml_v3.models.ColumnMaterials]
+    :ivar output: Columns that come out, those it reads included. Required.
+    :vartype output: list[~wmlclient._generated.watson_ml_v3.models.ColumnMaterials]
+    :ivar files: Number of files, unpacked. Required.
+    :vartype files: int
+    :ivar size: Bytes of the files, unpacked. Required.
+    :vartype size: int
+    :ivar archive_size: Bytes of the archive.
+    :vartype archive_size: int
+    :ivar digest: Digest of the archive, ``sha256:`` and 64 hexadecimal digits.
+    :vartype digest: str
+    """
+
+    _validation = {
+        "kind": {"required": True},
+        "uid": {"required": True},
+        "spark_version": {"required": True},
+        "native": {"required": True},
+        "stages": {"required": True},
+        "input": {"required": True},
+        "output": {"required": True},
+        "files": {"required": True},
+        "size": {"required": True},
+    }
+
+    _attribute_map = {
+        "kind": {"key": "kind", "type": "str"},
+        "uid": {"key": "uid", "type": "str"},
+        "spark_version": {"key": "spark_version", "type": "str"},
+        "saved_at": {"key": "saved_at", "type": "str"},
+        "native": {"key": "native", "type": "bool"},
+        "stages": {"key": "stages", "type": "[StageMaterials]"},
+        "input": {"key": "input", "type": "[ColumnMaterials]"},
+        "output": {"key": "output", "type": "[ColumnMaterials]"},
+        "files": {"key": "files", "type": "int"},
+        "size": {"key": "size", "type": "int"},
+        "archive_size": {"key": "archive_size", "type": "int"},
+        "digest": {"key": "digest", "type": "str"},
+    }
+
+    def __init__(
+        self,
+        *,
+        kind: str,
+        uid: str,
+        spark_version: str,
+        native: bool,
+        stages: List["_models.StageMaterials"],
+        input: List["_models.ColumnMaterials"],
+        output: List["_models.ColumnMaterials"],
+        files: int,
+        size: int,
+        saved_at: Optional[str] = None,
+        archive_size: Optional[int] = None,
+        digest: Optional[str] = None,
+        **kwargs: Any
+    ) -> None:
+        """
+        :keyword kind: What was saved, ``PipelineModel``. Required.
+        :paramtype kind: str
+        :keyword uid: Spark's own name of the pipeline. Required.
+        :paramtype uid: str
+        :keyword spark_version: Version of the Spark that trained and saved it. Required.
+        :paramtype spark_version: str
+        :keyword saved_at: When it was saved, UTC.
+        :paramtype saved_at: str
+        :keyword native: Whether every stage can be scored without Spark. Required.
+        :paramtype native: bool
+        :keyword stages: Its stages in order; those of a nested pipeline take its place. Required.
+        :paramtype stages: list[~wmlclient._generated.watson_ml_v3.models.StageMaterials]
+        :keyword input: Columns that it reads. Required.
+        :paramtype input: list[~wmlclient._generated.watson_ml_v3.models.ColumnMaterials]
+        :keyword output: Columns that come out, those it reads included. Required.
+        :paramtype output: list[~wmlclient._generated.watson_ml_v3.models.ColumnMaterials]
+        :keyword files: Number of files, unpacked. Required.
+        :paramtype files: int
+        :keyword size: Bytes of the files, unpacked. Required.
+        :paramtype size: int
+        :keyword archive_size: Bytes of the archive.
+        :paramtype archive_size: int
+        :keyword digest: Digest of the archive, ``sha256:`` and 64 hexadecimal digits.
+        :paramtype digest: str
+        """
+        super().__init__(**kwargs)
+        self.kind = kind
+        self.uid = uid
+        self.spark_version = spark_version
+        self.saved_at = saved_at
+        self.native = native
+        self.stages = stages
+        self.input = input
+        self.output = output
+        self.files = files
+        self.size = size
+        self.archive_size = archive_size
+        self.digest = digest
+
+
 class CollectionLink(msrest.serialization.Model):
     """Link to a collection.
 
@@ -233,6 +350,38 @@ class CollectionLink(msrest.serialization.Model):
         super().__init__(**kwargs)
         self.count = count
         self.url = url
+
+
+class ColumnMaterials(msrest.serialization.Model):
+    """A column that goes into a model or comes out of it.
+
+    All required parameters must be populated in order to send to server.
+
+    :ivar name: Its name. Required.
+    :vartype name: str
+    :ivar type: Its type in Spark's short form; null where only Spark could tell.
+    :vartype type: str
+    """
+
+    _validation = {
+        "name": {"required": True},
+    }
+
+    _attribute_map = {
+        "name": {"key": "name", "type": "str"},
+        "type": {"key": "type", "type": "str"},
+    }
+
+    def __init__(self, *, name: str, type: Optional[str] = None, **kwargs: Any) -> None:
+        """
+        :keyword name: Its name. Required.
+        :paramtype name: str
+        :keyword type: Its type in Spark's short form; null where only Spark could tell.
+        :paramtype type: str
+        """
+        super().__init__(**kwargs)
+        self.name = name
+        self.type = type
 
 
 class DataConnection(msrest.serialization.Model):  # pylint: disable=too-many-instance-attributes
@@ -1942,6 +2091,9 @@ class PublishedModelEntity(msrest.serialization.Model):  # pylint: disable=too-m
     :ivar parity: Extension of this service: the proof of which engine gives Spark's own numbers
      for this version of the model.
     :vartype parity: ~wmlclient._generated.watson_ml_v3.models.ParityCertificate
+    :ivar bill_of_materials: Extension of this service: what the model's archive consists of, read
+     without running any of it. Given with a single model, not in lists.
+    :vartype bill_of_materials: ~wmlclient._generated.watson_ml_v3.models.BillOfMaterials
     """
 
     _validation = {
@@ -1968,6 +2120,7 @@ class PublishedModelEntity(msrest.serialization.Model):  # pylint: disable=too-m
         "feedback_url": {"key": "feedback_url", "type": "str"},
         "evaluation_metrics_url": {"key": "evaluation_metrics_url", "type": "str"},
         "parity": {"key": "parity", "type": "ParityCertificate"},
+        "bill_of_materials": {"key": "bill_of_materials", "type": "BillOfMaterials"},
     }
 
     def __init__(
@@ -1990,6 +2143,7 @@ class PublishedModelEntity(msrest.serialization.Model):  # pylint: disable=too-m
         feedback_url: Optional[str] = None,
         evaluation_metrics_url: Optional[str] = None,
         parity: Optional["_models.ParityCertificate"] = None,
+        bill_of_materials: Optional["_models.BillOfMaterials"] = None,
         **kwargs: Any
     ) -> None:
         """
@@ -2029,6 +2183,9 @@ class PublishedModelEntity(msrest.serialization.Model):  # pylint: disable=too-m
         :keyword parity: Extension of this service: the proof of which engine gives Spark's own numbers
          for this version of the model.
         :paramtype parity: ~wmlclient._generated.watson_ml_v3.models.ParityCertificate
+        :keyword bill_of_materials: Extension of this service: what the model's archive consists of,
+         read without running any of it. Given with a single model, not in lists.
+        :paramtype bill_of_materials: ~wmlclient._generated.watson_ml_v3.models.BillOfMaterials
         """
         super().__init__(**kwargs)
         self.name = name
@@ -2048,6 +2205,7 @@ class PublishedModelEntity(msrest.serialization.Model):  # pylint: disable=too-m
         self.feedback_url = feedback_url
         self.evaluation_metrics_url = evaluation_metrics_url
         self.parity = parity
+        self.bill_of_materials = bill_of_materials
 
 
 class PublishedModelPage(msrest.serialization.Model):
@@ -2972,6 +3130,105 @@ class SparkService(msrest.serialization.Model):
         self.credentials = credentials
         self.version = version
         self.kernel_id = kernel_id
+
+
+class StageMaterials(msrest.serialization.Model):
+    """One stage of a model.
+
+    All required parameters must be populated in order to send to server.
+
+    :ivar uid: Spark's own name of the stage. Required.
+    :vartype uid: str
+    :ivar java_class: Its class. Required.
+    :vartype java_class: str
+    :ivar folder: Where it is in the archive. Required.
+    :vartype folder: str
+    :ivar params: Parameters that matter to scoring, by Spark's names; long values are cut.
+    :vartype params: JSON
+    :ivar inputs: Columns that it reads.
+    :vartype inputs: list[str]
+    :ivar outputs: Columns that it adds.
+    :vartype outputs: list[str]
+    :ivar native: Whether it can be scored without Spark. Required.
+    :vartype native: bool
+    :ivar reason: Why it cannot.
+    :vartype reason: str
+    :ivar files: Number of its files. Required.
+    :vartype files: int
+    :ivar size: Bytes of its files. Required.
+    :vartype size: int
+    """
+
+    _validation = {
+        "uid": {"required": True},
+        "java_class": {"required": True},
+        "folder": {"required": True},
+        "native": {"required": True},
+        "files": {"required": True},
+        "size": {"required": True},
+    }
+
+    _attribute_map = {
+        "uid": {"key": "uid", "type": "str"},
+        "java_class": {"key": "java_class", "type": "str"},
+        "folder": {"key": "folder", "type": "str"},
+        "params": {"key": "params", "type": "object"},
+        "inputs": {"key": "inputs", "type": "[str]"},
+        "outputs": {"key": "outputs", "type": "[str]"},
+        "native": {"key": "native", "type": "bool"},
+        "reason": {"key": "reason", "type": "str"},
+        "files": {"key": "files", "type": "int"},
+        "size": {"key": "size", "type": "int"},
+    }
+
+    def __init__(
+        self,
+        *,
+        uid: str,
+        java_class: str,
+        folder: str,
+        native: bool,
+        files: int,
+        size: int,
+        params: Optional[JSON] = None,
+        inputs: Optional[List[str]] = None,
+        outputs: Optional[List[str]] = None,
+        reason: Optional[str] = None,
+        **kwargs: Any
+    ) -> None:
+        """
+        :keyword uid: Spark's own name of the stage. Required.
+        :paramtype uid: str
+        :keyword java_class: Its class. Required.
+        :paramtype java_class: str
+        :keyword folder: Where it is in the archive. Required.
+        :paramtype folder: str
+        :keyword params: Parameters that matter to scoring, by Spark's names; long values are cut.
+        :paramtype params: JSON
+        :keyword inputs: Columns that it reads.
+        :paramtype inputs: list[str]
+        :keyword outputs: Columns that it adds.
+        :paramtype outputs: list[str]
+        :keyword native: Whether it can be scored without Spark. Required.
+        :paramtype native: bool
+        :keyword reason: Why it cannot.
+        :paramtype reason: str
+        :keyword files: Number of its files. Required.
+        :paramtype files: int
+        :keyword size: Bytes of its files. Required.
+        :paramtype size: int
+        """
+        super().__init__(**kwargs)
+        self.uid = uid
+        self.java_class = java_class
+        self.folder = folder
+        self.params = params
+        self.inputs = inputs
+        self.outputs = outputs
+        self.native = native
+        self.reason = reason
+        self.files = files
+        self.size = size
 
 
 class TokenRefresh(msrest.serialization.Model):

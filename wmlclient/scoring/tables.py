@@ -1,0 +1,88 @@
+"""Parquet files of a saved model, read with an eye on what they unpack to.
+
+Parquet packs a billion equal values into a few bytes, and a long string that comes a million times into one copy of
+it. What a file claims, and what its strings would fill, is looked at before anything is read.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from wmlclient.scoring.footer import read_footer
+
+__all__ = ["ANY_BYTES", "ANY_VALUES", "MAX_BYTES", "MAX_VALUES", "TooLarge", "read_tables"]
+
+MAX_VALUES = 500_000_000
+"""Values in the Parquet files of one stage."""
+MAX_BYTES = 4 << 30
+"""Bytes of the unpacked columns, and of all strings, of one stage."""
+VALUES_PER_BYTE = 64
+"""Values for each byte of the files, once there are more than :data:`ANY_VALUES`."""
+ANY_VALUES = 1 << 24
+ANY_BYTES = 256 << 20
+_RATIO = 200
+
+
+class TooLarge(Exception):
+    """A file holds more than is read; the message says what."""
+
+
+def read_tables(files: list[Path]) -> Any:
+    """The files as one ``pyarrow.Table``.
+
+    Raises:
+        TooLarge: They hold more than is read.
+        FooterError: One contradicts itself.
+        pyarrow.ArrowException, OSError: One is not readable.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    tables = []
+    values = unpacked = strings = 0
+    size = sum(file.stat().st_size for file in files)
+    for file in files:
+        footer = read_footer(file)
+        values += max(footer.rows, footer.values)
+        if values > min(MAX_VALUES, max(ANY_VALUES, VALUES_PER_BYTE * size)):
+            raise TooLarge(f"it holds {values} values in {size} bytes")
+        unpacked += footer.unpacked
+        if unpacked > min(MAX_BYTES, max(ANY_BYTES, _RATIO * size)):
+            raise TooLarge(f"it unpacks to {unpacked} bytes from {size}")
+        if footer.texts:
+            strings += _string_bytes(file, list(footer.texts))
+            if strings > MAX_BYTES or strings > max(ANY_BYTES, _RATIO * size):
+                raise TooLarge(f"its strings unpack to {strings} bytes from {size}")
+        with parquet.ParquetFile(file, memory_map=False) as opened:
+            table = opened.read()
+        if table.num_rows:
+            tables.append(table)
+        else:
+            tables.insert(0, table)
+    return pa.concat_tables(tables)
+
+
+def _string_bytes(file: Path, paths: list[str]) -> int:
+    """Bytes of the strings of a file; each distinct one is in memory once while they are counted."""
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(file, memory_map=False, read_dictionary=paths) as opened:
+        table = opened.read(columns=paths)
+    return sum(_bytes_of(chunk) for column in table.columns for chunk in column.chunks)
+
+
+def _bytes_of(array: Any) -> int:
+    from pyarrow import compute, types
+
+    if types.is_dictionary(array.type):
+        lengths = compute.binary_length(array.dictionary).take(array.indices)
+        return int(compute.sum(compute.cast(lengths, "int64")).as_py() or 0)
+    if types.is_struct(array.type):
+        return sum(_bytes_of(part) for part in array.flatten())
+    if types.is_map(array.type):
+        return _bytes_of(array.keys) + _bytes_of(array.items)
+    if types.is_list(array.type) or types.is_large_list(array.type):
+        return _bytes_of(array.values)
+    size: int = array.nbytes
+    return size
