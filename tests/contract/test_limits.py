@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import time
 from collections.abc import Callable
@@ -94,6 +95,34 @@ def test_too_large_a_body_is_413_and_is_not_stored(service: Service) -> None:
         assert (answer.status, answer.code) == (413, "payload_too_large")
     answer = service.operation("Models_Create", data=b" " * (5 << 20))
     assert (answer.status, answer.code) == (413, "payload_too_large")
+    home = Path(service.engine.contents._archives._archives)
+    assert [path for path in home.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_body_of_a_gigabyte_is_refused_while_it_is_read(service: Service, announced: bool) -> None:
+    """The answer comes before the body has; what came was neither kept nor stored."""
+    path = service.model().entity["model_version"]["content_url"].removeprefix(service.url)
+    port = int(service.url.rpartition(":")[2])
+    length = f"Content-Length: {1 << 30}" if announced else "Transfer-Encoding: chunked"
+    head = f"PUT {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{length}\r\n"
+    head += f"Authorization: Bearer {service.auth.issue()}\r\n\r\n"
+    piece = b"x" * (1 << 20)
+    frame = piece if announced else b"%x\r\n%s\r\n" % (len(piece), piece)
+    sent, answer = 0, b""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(head.encode())
+        while sent < 1024 and not select.select([connection], [], [], 0)[0]:
+            try:
+                connection.sendall(frame)
+            except ConnectionError:
+                break
+            sent += 1
+        connection.settimeout(20)
+        while b"payload_too_large" not in answer and (part := connection.recv(65536)):
+            answer += part
+    assert answer.startswith(b"HTTP/1.1 413 "), answer[:100]
+    assert sent < 128, "megabytes were taken in"
     home = Path(service.engine.contents._archives._archives)
     assert [path for path in home.rglob("*") if path.is_file()] == []
 
