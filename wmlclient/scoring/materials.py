@@ -17,7 +17,7 @@ from wmlclient.scoring.archive import Limits, unpack
 from wmlclient.scoring.classes import is_known
 from wmlclient.scoring.errors import ArchiveError, InputError, UnsupportedModel
 from wmlclient.scoring.metadata import find_root, foreign_sentence, walk
-from wmlclient.scoring.registry import given_params, load_stage
+from wmlclient.scoring.registry import _LOADERS, load_stage, supported, training
 from wmlclient.scoring.saved import SavedStage, read_stage
 from wmlclient.scoring.scorer import Scorer
 from wmlclient.scoring.types import simple_type
@@ -30,7 +30,7 @@ _OUTPUTS = (
     *("leafCol", "linkPredictionCol", "quantilesCol", "topicDistributionCol"),
 )
 # Read by its stage itself, as it may hold nulls.
-_RAW = ("stopWords",)
+_RAW = {"stopWords"}
 _ITEMS = 8
 _CHARACTERS = 200
 
@@ -158,10 +158,11 @@ def _leaves(saved: SavedStage) -> Iterator[SavedStage]:
 
 def _stage(saved: SavedStage, root: Path) -> StageDescription:
     columns = saved.params()
-    try:
-        params = given_params(saved) | {name: columns.get(name) for name in _RAW}
-    except UnsupportedModel:
-        params = dict(saved.metadata.get("paramMap", {}))
+    loader = _LOADERS[saved.java_class] if saved.java_class in supported() else None
+    params = columns if loader is not None else dict(saved.metadata.get("paramMap", {}))
+    unused = (
+        {n for n, read in loader.readers.items() if read is training} - _RAW if loader is not None else {}
+    )
     files, size = _sizes(saved.folder)
     return StageDescription(
         uid=saved.uid,
@@ -170,7 +171,7 @@ def _stage(saved: SavedStage, root: Path) -> StageDescription:
         params={
             name: _short(value)
             for name, value in sorted(params.items())
-            if value is not None and name not in _INPUTS + _OUTPUTS
+            if value is not None and name not in (*_INPUTS, *_OUTPUTS, *unused)
         },
         inputs=_named(columns, _INPUTS),
         outputs=_named(columns, _OUTPUTS),

@@ -36,7 +36,6 @@ __all__ = [
     "Params",
     "Stage",
     "boolean",
-    "given_params",
     "integer",
     "load_stage",
     "loads",
@@ -196,24 +195,6 @@ def load_stage(saved: SavedStage) -> Stage:
     loader = _LOADERS.get(saved.java_class)
     if loader is None:
         raise saved.refuse("the class is not supported")
-    return loader.function(saved, Params(_read(loader, saved)))
-
-
-def given_params(saved: SavedStage) -> dict[str, Any]:
-    """The params of a stage that matter to scoring and have a value.
-
-    Raises:
-        UnsupportedModel: Its class or one of its params is not known here.
-    """
-    _discover()
-    loader = _LOADERS.get(saved.java_class)
-    if loader is None:
-        raise saved.refuse("the class is not supported")
-    values = _read(loader, saved)
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _read(loader: _Loader, saved: SavedStage) -> dict[str, Any]:
     given = saved.params()
     unknown = sorted(set(given) - set(loader.readers))
     if unknown:
@@ -227,4 +208,4 @@ def _read(loader: _Loader, saved: SavedStage) -> dict[str, Any]:
             values[name] = read(given[name])
         except ValueError as error:
             raise UnsupportedModel(saved.uid, f"its parameter {name!r} {error}", saved.java_class) from None
-    return values
+    return loader.function(saved, Params(values))
