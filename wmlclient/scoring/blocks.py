@@ -2,11 +2,13 @@
 """Whole columns, as the vectorised stages pass them.
 
 A column is one of: a ``list`` of row values (any type, nulls allowed), a one-dimensional ``float64`` array (doubles
-without nulls), a :class:`DenseBlock` or a :class:`SparseBlock` (vectors without nulls).
+without nulls), a :class:`DenseBlock` or a :class:`SparseBlock` (vectors without nulls), or a :class:`WordsBlock`
+(arrays of strings without nulls).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -104,6 +106,43 @@ class SparseBlock:
         return self._index_rows[0]
 
 
+class WordsBlock:
+    """Words of some rows, as parts of one text in UTF-8; Python's strings are made when they are asked for.
+
+    Attributes:
+        text: The text, uint8.
+        starts: Where each word starts, shape (words,).
+        ends: Where it ends.
+        counts: How many words each row has, shape (rows,).
+    """
+
+    __slots__ = ("_make", "_rows", "counts", "ends", "starts", "text")
+
+    def __init__(
+        self,
+        text: NDArray[np.uint8],
+        starts: Ints,
+        ends: Ints,
+        counts: Ints,
+        make: Callable[[], list[list[str]]],
+    ) -> None:
+        self.text = text
+        self.starts = starts
+        self.ends = ends
+        self.counts = counts
+        self._make = make
+        self._rows: list[list[str]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def rows(self) -> list[list[str]]:
+        """The rows, each a list of strings."""
+        if self._rows is None:
+            self._rows = self._make()
+        return self._rows
+
+
 def _sliced(values: Any, ends: Ints) -> list[Any]:
     """The values of each row as a list."""
     flat = values.tolist()
@@ -111,7 +150,7 @@ def _sliced(values: Any, ends: Ints) -> list[Any]:
     return [flat[start:stop] for start, stop in zip([0, *stops], stops)]
 
 
-Block: TypeAlias = "list[Any] | Floats | DenseBlock | SparseBlock"
+Block: TypeAlias = "list[Any] | Floats | DenseBlock | SparseBlock | WordsBlock"
 
 
 def rows_of(column: Block) -> list[Any]:
@@ -122,6 +161,13 @@ def rows_of(column: Block) -> list[Any]:
         values: list[Any] = column.tolist()
         return values
     return column.rows()
+
+
+def listed(column: Block) -> list[Any] | None:
+    """The column as a list, if it is one or holds words."""
+    if isinstance(column, WordsBlock):
+        return column.rows()
+    return column if isinstance(column, list) else None
 
 
 def doubles_of(column: Block) -> Floats | None:

@@ -173,10 +173,7 @@ def _series(blocks: list[Block], type: str) -> Any:
     dtype = _DTYPES.get(type)
     if dtype is not None and None not in cells:
         return np.array(cells, dtype=dtype)
-    column = np.empty(len(cells), dtype=np.object_)
-    for at, cell in enumerate(cells):
-        column[at] = cell
-    return column
+    return np.fromiter(cells, np.object_, len(cells))
 
 
 def _cells(block: Block, type: str) -> Iterable[Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from feature_cases import load_feature, outputs
@@ -12,7 +14,8 @@ from scoring_models import FEATURE, assembler, indexer, schema, write_pipeline, 
 
 from wmlclient import scoring
 from wmlclient.scoring import ArchiveError, InputError, UnsupportedModel
-from wmlclient.scoring.java.hashing import hash_text
+from wmlclient.scoring.java.hashing import hash_bytes, hash_many, hash_text
+from wmlclient.scoring.stages.text import split_block, tokens
 
 ONE = {"inputCol": "a", "outputCol": "o"}
 
@@ -164,3 +167,36 @@ def test_columns_that_a_formula_adds_must_not_be_there(tmp_path: Path) -> None:
         scoring.load(path, schema(s="string", x="double", y="string"))
     there = scoring.load(path, schema(s="string", x="double", y="int", label="double"))
     assert there.output_fields() == ["s", "x", "y", "label", "features"]
+
+
+LETTERS = " \t\n\r\x0b\x0c  aAbBzZéÉΣσİß😀\x00\x1c\x85\u3000.,"
+
+
+@pytest.mark.parametrize("letters", [LETTERS, LETTERS.encode("ascii", "ignore").decode(), "a  "])
+def test_words_of_many_texts_at_once(letters: str) -> None:
+    chance = random.Random(5)
+    for _ in range(300):
+        size = chance.choice([1, 2, 9, 30])
+        texts = ["".join(chance.choices(letters, k=chance.choice([0, 0, 1, 2, 5, 150]))) for _ in range(size)]
+        expected = [tokens(text) for text in texts]
+        (block,) = split_block(texts) or pytest.fail("no block")
+        text = block.text.tobytes()
+        words = iter([text[start:end].decode() for start, end in zip(block.starts, block.ends, strict=True)])
+        assert [[next(words) for _ in range(count)] for count in block.counts] == expected == block.rows()
+        hashes = hash_many(block.text, block.starts, block.ends - block.starts)
+        assert hashes.tolist() == [hash_text(word) for words in expected for word in words]
+
+
+def test_hashes_of_long_texts() -> None:
+    words = [bytes(range(97, 123)) * times for times in (0, 1, 4, 5, 6, 40)]
+    text = np.frombuffer(b"".join(words), np.uint8)
+    lengths = np.array(list(map(len, words)))
+    found = hash_many(text, np.cumsum(lengths) - lengths, lengths)
+    assert found.tolist() == [hash_bytes(word) for word in words]
+
+
+def test_texts_that_are_split_one_by_one() -> None:
+    assert split_block(["a", None]) is None
+    assert split_block(["\ud800"]) is None
+    assert split_block(["a" + " " * 1000, "b"]) is None
+    assert split_block([]) is None

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from wmlclient.scoring.blocks import Block, DenseBlock, SparseBlock, doubles_of, vectors_of
+from wmlclient.scoring.blocks import Block, DenseBlock, SparseBlock, doubles_of, listed, vectors_of
 from wmlclient.scoring.columns import Column, Frame, Invalid, is_numeric
 from wmlclient.scoring.java.hashing import hash_text
 from wmlclient.scoring.registry import Params, Stage, integer, loads, number, text, texts, training
@@ -82,20 +82,21 @@ def _mean(index: dict[Any, int], vectors: Any) -> tuple[Row, Batch]:
         return mean
 
     def batch(column: Block) -> tuple[Block] | None:
-        if not isinstance(column, list) or None in column:
+        rows = listed(column)
+        if rows is None or None in rows:
             return None
-        lengths = np.fromiter(map(len, column), dtype=np.int64, count=len(column))
+        lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
         if not lengths.all():
             return None
         ends = np.cumsum(lengths)
         flat = np.fromiter(
-            (lookup(word, unknown) for words in column for word in words), dtype=np.int64, count=int(ends[-1])
+            (lookup(word, unknown) for words in rows for word in words), dtype=np.int64, count=int(ends[-1])
         )
         starts = ends - lengths
         # The longest sentences first: those that have a k-th word are then the first so many.
         order = np.argsort(-lengths, kind="stable")
         starts, sorted_lengths = starts[order], lengths[order]
-        total = np.zeros((len(column), size))
+        total = np.zeros((len(rows), size))
         for place in range(int(sorted_lengths[0])):
             having = int(np.searchsorted(-sorted_lengths, -place, side="left"))
             total[:having] += vectors[flat[starts[:having] + place]]

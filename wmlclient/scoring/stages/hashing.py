@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from wmlclient.scoring.blocks import Block, DenseBlock, SparseBlock, vectors_of
+from wmlclient.scoring.blocks import Block, DenseBlock, SparseBlock, WordsBlock, vectors_of
 from wmlclient.scoring.columns import Column, Frame, Invalid
-from wmlclient.scoring.java.hashing import SEED, hasher
+from wmlclient.scoring.java.hashing import SEED, hash_many, hasher
 from wmlclient.scoring.registry import Params, Stage, boolean, integer, loads, text
 from wmlclient.scoring.saved import SavedStage
 from wmlclient.scoring.values import Sparse, to_dense
@@ -102,12 +102,17 @@ def hashing_tf(saved: SavedStage, params: Params) -> Stage:
         row = term_counter(index, size, binary)
 
         def batch(column: Block) -> tuple[Block] | None:
-            if not isinstance(column, list) or None in column:
-                return None
-            lengths = np.fromiter(map(len, column), dtype=np.int64, count=len(column))
-            lookup = index.__getitem__
-            terms = itertools.chain.from_iterable(column)
-            flat = np.fromiter(map(lookup, terms), dtype=np.int64, count=int(lengths.sum()))
+            if isinstance(column, WordsBlock):
+                lengths = column.counts
+                hashes = hash_many(column.text, column.starts, column.ends - column.starts)
+                flat = np.mod(hashes.astype(np.int64), size)
+            else:
+                if not isinstance(column, list) or None in column:
+                    return None
+                lengths = np.fromiter(map(len, column), dtype=np.int64, count=len(column))
+                lookup = index.__getitem__
+                terms = itertools.chain.from_iterable(column)
+                flat = np.fromiter(map(lookup, terms), dtype=np.int64, count=int(lengths.sum()))
             block = count_block(flat, lengths, size)
             if binary:
                 block.values = np.ones_like(block.values)

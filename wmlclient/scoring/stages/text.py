@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from wmlclient.scoring.blocks import Block
+from wmlclient.scoring.blocks import Block, WordsBlock, listed
 from wmlclient.scoring.columns import Column, Frame
 from wmlclient.scoring.java import regex
 from wmlclient.scoring.java.strings import lower, utf16_length
@@ -18,6 +18,8 @@ from wmlclient.scoring.saved import SavedStage
 from wmlclient.scoring.stages.hashing import MEMO_SIZE, count_block
 from wmlclient.scoring.values import Sparse
 
+MAX_TRAILING = 64
+"""Rows that end in more white space than this are split one by one."""
 _WORDS = "array<string>"
 _ODD_SPACE = re.compile("[\t\n\x0b\f\r]").search
 _SPACE_SPLIT = re.compile("[ \t\n\x0b\f\r]").split
@@ -27,9 +29,8 @@ def each(row: Callable[[Any], Any]) -> Callable[[Block], tuple[Block] | None]:
     """A batch function that calls a row function for each row, where no row is null."""
 
     def batch(column: Block) -> tuple[Block] | None:
-        if not isinstance(column, list):
-            return None
-        return ([row(value) for value in column],)
+        values = listed(column)
+        return None if values is None else ([row(value) for value in values],)
 
     return batch
 
@@ -44,13 +45,53 @@ def tokens(sentence: str) -> list[str]:
     return parts
 
 
+def split_block(column: Block) -> tuple[Block] | None:
+    """:func:`tokens` of all rows at once, which leaves the strings to be made by who wants them."""
+    if not isinstance(column, list) or not column or set(map(type, column)) != {str}:
+        return None
+    texts: list[str] = column
+    joined = " ".join(texts)
+    try:
+        if joined.isascii():
+            text = joined.lower().encode()
+            lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+        else:
+            encoded = [lower(each).encode() for each in texts]
+            text = b" ".join(encoded)
+            lengths = np.fromiter(map(len, encoded), np.int64, len(texts))
+    except UnicodeEncodeError:
+        return None
+    letters = np.frombuffer(text + b" ", np.uint8)
+    # The white space of ASCII is 32 and 9 to 13; a byte below 9 becomes a large one.
+    ends = np.flatnonzero((letters == 32) | (letters - np.uint8(9) < 5))
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    last = ends.searchsorted(np.cumsum(lengths + 1) - 1)
+    counts = np.diff(last, prepend=-1)
+    empty = starts == ends
+    rows = np.flatnonzero((counts > 1) & empty[last])
+    if len(rows):
+        kept = np.ones(len(ends), np.bool_)
+        for _ in range(MAX_TRAILING):
+            kept[last[rows]] = False
+            counts[rows] -= 1
+            last[rows] -= 1
+            rows = rows[counts[rows] > 0]
+            rows = rows[empty[last[rows]]]
+            if not len(rows):
+                break
+        else:
+            return None
+        starts, ends = starts[kept], ends[kept]
+    return (WordsBlock(letters, starts, ends, counts, lambda: list(map(tokens, texts))),)
+
+
 @loads("org.apache.spark.ml.feature.Tokenizer", inputCol=text, outputCol=text)
 def tokenizer(saved: SavedStage, params: Params) -> Stage:
     """``Tokenizer``."""
 
     def bind(frame: Frame) -> None:
         frame.text(params.inputCol, saved.uid)
-        frame.add(saved.uid, [params.inputCol], [Column(params.outputCol, _WORDS)], tokens, each(tokens))
+        frame.add(saved.uid, [params.inputCol], [Column(params.outputCol, _WORDS)], tokens, split_block)
 
     return Stage(saved.uid, saved.java_class, bind)
 
@@ -201,10 +242,11 @@ def count_vectorizer_model(saved: SavedStage, params: Params) -> Stage:
         return Sparse(size, indices, [1.0] * len(indices) if binary else [counts[at] for at in indices])
 
     def batch(column: Block) -> tuple[Block] | None:
-        if not isinstance(column, list) or None in column or not size or least != 1.0:
+        rows = listed(column)
+        if rows is None or None in rows or not size or least != 1.0:
             return None
         get = index.get
-        found = [[at for term in terms if (at := get(term)) is not None] for terms in column]
+        found = [[at for term in terms if (at := get(term)) is not None] for terms in rows]
         lengths = np.fromiter(map(len, found), dtype=np.int64, count=len(found))
         flat = np.fromiter((at for some in found for at in some), dtype=np.int64, count=int(lengths.sum()))
         block = count_block(flat, lengths, size)

@@ -169,7 +169,7 @@ def _general_batch(vectors: list[bool], keep: bool) -> Callable[..., tuple[Block
     """The same for whole columns without nulls, where the rows all come out sparse."""
 
     def batch(*columns: Block) -> tuple[Block] | None:
-        stored: list[tuple[Any, Ints, Floats]] = []
+        stored: list[tuple[Any, Ints | int, Floats]] = []
         size = 0
         for column, vector in zip(columns, vectors):
             block = vectors_of(column) if vector else doubles_of(column)
@@ -184,7 +184,7 @@ def _general_batch(vectors: list[bool], keep: bool) -> Callable[..., tuple[Block
                 continue
             for values in block.features if isinstance(block, DenseBlock) else [block]:
                 rows = np.flatnonzero(values)
-                stored.append((rows, np.full(len(rows), size), values[rows]))
+                stored.append((rows, size, values[rows]))
                 size += 1
         if not stored or not len(columns[0]):
             return None
@@ -198,8 +198,10 @@ def _general_batch(vectors: list[bool], keep: bool) -> Callable[..., tuple[Block
         free = ends - total
         indices, values = np.empty(ends[-1], np.int64), np.empty(ends[-1])
         for (rows, own, some), several in zip(stored, counts):
-            firsts = np.cumsum(several) - several
-            places = free[rows] + (np.arange(len(rows)) - firsts[rows])
+            places = free[rows]
+            if several.max(initial=0) > 1:
+                firsts = np.cumsum(several) - several
+                places += np.arange(len(rows)) - firsts[rows]
             indices[places], values[places] = own, some
             free += several
         return (SparseBlock(size, ends, indices, values),)
