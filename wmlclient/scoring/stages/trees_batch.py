@@ -28,6 +28,7 @@ from wmlclient.scoring.blocks import Floats
 from wmlclient.scoring.stages.trees_read import Tree
 
 Indices: TypeAlias = "NDArray[np.intp]"
+Nodes: TypeAlias = "NDArray[np.int32]"
 Words: TypeAlias = "NDArray[np.unsignedinteger[Any]]"
 
 _Question: TypeAlias = "tuple[int, Any, int, int]"
@@ -250,40 +251,46 @@ def _table(masks: list[Words]) -> tuple[Indices | None, Words]:
     return asking, np.ascontiguousarray(table[:, asking])
 
 
+def _height(tree: Tree, nodes: Sequence[int]) -> int:
+    """The longest way from one of the nodes to a leaf."""
+    heights = [0] * len(tree.features)
+    for node in range(len(heights) - 1, -1, -1):
+        if tree.features[node] >= 0:
+            heights[node] = 1 + max(heights[tree.left[node]], heights[tree.right[node]])
+    return max(heights[node] for node in nodes)
+
+
 class _Descent:
     """From the ends of the trees' tops to the leaves."""
 
     def __init__(
-        self, trees: Sequence[Tree], tops: Sequence[_Top], place: dict[int, int], features: Sequence[_Feature]
+        self, trees: Sequence[Tree], tops: Sequence[_Top], place: dict[int, int], kinds: Sequence[_Feature]
     ) -> None:
+        lookup = np.zeros(max(place, default=0) + 1, np.int32)
+        lookup[list(place)] = list(place.values())
         ends = np.zeros((len(trees), WORD), dtype=np.intp)
         self._deep = [at for at, top in enumerate(tops) if any(trees[at].leaves[end] < 0 for end in top.ends)]
         # What is known of each node of the deep trees, one tree after the other.
-        asked: list[int] = []
+        asked: list[Nodes] = []
+        children: list[Nodes] = []
+        leaves: list[Nodes] = []
         splits: list[Any] = []
-        children: list[int] = []
-        leaves: list[int] = []
         self._steps = 0
         first_leaf = 0
         for at, (tree, top) in enumerate(zip(trees, tops, strict=True)):
             if at not in self._deep:
                 ends[at, : len(top.ends)] = [first_leaf + tree.leaves[end] for end in top.ends]
             else:
-                base = len(leaves)
+                base = len(splits)
                 ends[at, : len(top.ends)] = [base + end for end in top.ends]
-                heights = [0] * len(tree.features)
-                for node in range(len(heights) - 1, -1, -1):
-                    if tree.features[node] >= 0:
-                        heights[node] = 1 + max(heights[tree.left[node]], heights[tree.right[node]])
-                self._steps = max(self._steps, *(heights[end] for end in top.ends))
-                for node, feature in enumerate(tree.features):
-                    inner = feature >= 0
-                    asked.append(place[feature] if inner else 0)
-                    splits.append(tree.splits[node] if inner else None)
-                    children += (
-                        (base + tree.right[node], base + tree.left[node]) if inner else (base + node,) * 2
-                    )
-                    leaves.append(-1 if inner else first_leaf + tree.leaves[node])
+                self._steps = max(self._steps, _height(tree, top.ends))
+                splits += tree.splits
+                features, own = np.array(tree.features, np.int32), np.array(tree.leaves, np.int32)
+                inner, itself = features >= 0, np.arange(len(own), dtype=np.int32)
+                asked.append(np.where(inner, lookup[features], 0))
+                sides = np.array([tree.right, tree.left], np.int32)
+                children.append(base + np.where(inner, sides, itself).T.ravel())
+                leaves.append(np.where(inner, -1, first_leaf + own))
             first_leaf += len(tree.predictions)
         self._ends = ends.ravel()
         self._offset = (np.arange(len(trees)) * WORD)[:, None]
@@ -294,17 +301,18 @@ class _Descent:
             for at, top in enumerate(tops)
         )
         self._firsts = firsts.copy() if plain and not self._deep else None
-        self._asked = np.array(asked, dtype=np.intp)
+        nothing = np.empty(0, np.int32)
+        self._asked = np.concatenate([nothing, *asked]).astype(np.int32)
         self._thresholds = np.array([s if s.__class__ is float else np.nan for s in splits], dtype=np.float64)
-        self._children = np.array(children, dtype=np.intp)
-        self._leaves = np.array(leaves, dtype=np.intp)
-        self._categories(asked, splits, features)
+        self._children = np.concatenate([nothing, *children]).astype(np.int32)
+        self._leaves = np.concatenate([nothing, *leaves]).astype(np.int32)
+        self._categories(self._asked, splits, kinds)
 
-    def _categories(self, asked: list[int], splits: list[Any], features: Sequence[_Feature]) -> None:
+    def _categories(self, asked: Nodes, splits: list[Any], features: Sequence[_Feature]) -> None:
         """Where the nodes that ask for a category find what goes left; the others find that nothing does."""
         nothing = np.zeros(max((feature.bins for feature in features), default=1), dtype=np.bool_)
         zones, size = [nothing], len(nothing)
-        starts = np.zeros(len(splits), dtype=np.intp)
+        starts = np.zeros(len(splits), dtype=np.int32)
         for node, split in enumerate(splits):
             if split.__class__ is frozenset:
                 starts[node] = size
@@ -330,7 +338,7 @@ class _Descent:
             left = values.take(cell) <= self._thresholds.take(node)
             if self._left is not None:
                 left |= self._left.take(self._starts.take(node) + numbers.take(cell))
-            node = self._children.take(2 * node + left)
+            node = self._children.take(2 * node + left).astype(np.intp)
         found[self._deep] = self._leaves.take(node)
 
 

@@ -152,7 +152,9 @@ def _tree(saved: SavedStage, cells: dict[str, list[Any]], rows: list[int], known
             open_nodes += (cells["rightChild"][row], cells["leftChild"][row])
             continue
         leaves[node] = len(predictions)
-        predictions.append(cells["prediction"][row])
+        prediction = cells["prediction"][row]
+        # Not the zeros, of which there are two.
+        predictions.append(known.setdefault(prediction, prediction) if prediction else prediction)
         stats.append(cells["stats"][row])
     return Tree(features, splits, left, right, leaves, predictions, stats)
 
@@ -243,7 +245,8 @@ def expander(used: list[int]) -> Callable[[Any], Sequence[Any]]:
 def descent(trees: Sequence[Tree], used: list[int]) -> Callable[[Sequence[Any]], list[int]]:
     """The row function ``values of the used features -> the number of the leaf in each tree``."""
     place = {feature: at for at, feature in enumerate(used)}
-    roots = [_nested(tree, place) for tree in trees]
+    numbers = list(range(max(map(len, (tree.predictions for tree in trees)))))
+    roots = [_nested(tree, place, numbers) for tree in trees]
     if any(split.__class__ is frozenset for tree in trees for split in tree.splits):
 
         def mixed(values: Sequence[Any]) -> list[int]:
@@ -272,9 +275,9 @@ def descent(trees: Sequence[Tree], used: list[int]) -> Callable[[Sequence[Any]],
     return continuous
 
 
-def _nested(tree: Tree, place: dict[int, int]) -> Any:
-    """A tree as tuples in tuples: (feature, split, left, right), or the number of a leaf."""
-    made: list[Any] = list(tree.leaves)
+def _nested(tree: Tree, place: dict[int, int], numbers: list[int]) -> Any:
+    """A tree as tuples in tuples: (feature, split, left, right), or the number of a leaf, one object for all trees."""
+    made: list[Any] = [numbers[leaf] for leaf in tree.leaves]
     for node in range(len(made) - 1, -1, -1):
         feature = tree.features[node]
         if feature >= 0:
