@@ -1,13 +1,27 @@
-"""Memory that reading a model has used, back to the system: a server keeps a model for long, and read it only once."""
+"""The memory of reading a model: a server keeps a model for long, and reads it only once."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import sys
+from collections.abc import Iterator
+
+from wmlclient.scoring.pauses import collector_paused
 
 
-def give_back() -> None:
-    """Returns what Arrow and the C library keep for later; without the latter's help, as on macOS, Arrow's alone."""
+@contextlib.contextmanager
+def reading() -> Iterator[None]:
+    """While a model is read: a million nodes of trees hold no garbage, and what reading took is given back."""
+    try:
+        with collector_paused():
+            yield
+    finally:
+        _give_back()
+
+
+def _give_back() -> None:
+    """Returns to the system what Arrow and, on Linux, the C library keep for later."""
     import pyarrow as pa
 
     pa.default_memory_pool().release_unused()

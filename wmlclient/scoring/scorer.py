@@ -20,6 +20,7 @@ from wmlclient.scoring.columns import Column, Frame
 from wmlclient.scoring.errors import InputError, RowError
 from wmlclient.scoring.given import columns_of, hints_of, label_value, label_values, leaves, step_columns
 from wmlclient.scoring.inputs import infer_type
+from wmlclient.scoring.memory import reading
 from wmlclient.scoring.metadata import find_root
 from wmlclient.scoring.plan import Plan, check_lengths, first
 from wmlclient.scoring.registry import Stage, load_stage
@@ -381,9 +382,10 @@ def load(
 def _loaded(root: Path, schema: Any, label_col: str | None, archive: Path | None = None) -> Scorer:
     from wmlclient.scoring.materials import materials
 
-    saved = read_stage(root)
-    scorer = Scorer(load_stage(saved), schema, label_col)
-    scorer._materials = materials(saved, archive)
+    with reading():
+        saved = read_stage(root)
+        scorer = Scorer(load_stage(saved), schema, label_col)
+        scorer._materials = materials(saved, archive)
     return scorer
 
 
