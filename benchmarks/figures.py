@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 
@@ -40,10 +40,14 @@ def shown(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
-def report(title: str, figures: Sequence[Figure], notes: Sequence[str] = ()) -> None:
+def report(title: str, figures: Iterable[Figure], notes: Sequence[str] = ()) -> list[Figure]:
+    """Prints the figures as they are measured, and returns them."""
     print(f"\n{title}")
     print(f"  {'':<44} {'ours':>12} {'':<7}{'peer':>12} {'':<22}  {'ours/peer':>10}     {'goal':<26}")
+    shown = []
     for figure in figures:
-        print(figure.line())
+        print(figure.line(), flush=True)
+        shown.append(figure)
     for note in notes:
-        print(f"  {note}")
+        print(f"  {note}", flush=True)
+    return shown

@@ -19,7 +19,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -58,28 +58,22 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(spark, Path(scratch), options.rows)
         if {"row", "onnx", "mlflow"} & set(options.only):
-            figures += show("one row, in process, p50", bench.rows())
+            figures += report("one row, in process, p50", bench.rows())
         if {"batch", "onnx", "mlflow"} & set(options.only):
-            figures += show(
+            figures += report(
                 f"a batch of {options.rows:,} rows: columns in, columns out, on one core", bench.batches()
             )
         os.sched_setaffinity(0, cores)
         if "onnx" in options.only:
-            show("beside onnxruntime (float32, one thread)", *bench.beside_onnx())
+            report("beside onnxruntime (float32, one thread)", *bench.beside_onnx())
         if "mlflow" in options.only:
-            show("beside MLflow's Spark flavor, pyfunc.predict on pandas, local[2]", bench.beside_mlflow())
+            report("beside MLflow's Spark flavor, pyfunc.predict on pandas, local[2]", bench.beside_mlflow())
         if "http" in options.only:
-            figures += show("a runner, on one core; the load comes from the other", bench.http())
+            figures += report("a runner, on one core; the load comes from the other", bench.http())
     spark.stop()
     missed = [figure.what for figure in figures if figure.met is False]
     print(f"\n{len(missed)} goals missed{': ' + '; '.join(missed) if missed else ''}")
     return 1 if missed else 0
-
-
-def show(title: str, figures: list[Figure], notes: list[str] | None = None) -> list[Figure]:
-    report(title, figures, notes or ())
-    sys.stdout.flush()
-    return figures
 
 
 class Bench:
@@ -103,12 +97,10 @@ class Bench:
 
     # -- one row
 
-    def rows(self) -> list[Figure]:
+    def rows(self) -> Iterator[Figure]:
         """One row through ``score_table`` and ``score``, and through Spark's ``transform(...).collect()``."""
-        figures = []
         for name, workload in WORKLOADS.items():
-            figures += self._row(name, workload)
-        return figures
+            yield from self._row(name, workload)
 
     def _row(self, name: str, workload: Workload) -> list[Figure]:
         scorer, model = self._scorer(name), self._model(name)
@@ -129,13 +121,11 @@ class Bench:
 
     # -- batches
 
-    def batches(self) -> list[Figure]:
+    def batches(self) -> Iterator[Figure]:
         """Columns in, columns out, and Spark's cached rows into its noop sink, in turn."""
-        figures = []
         for name, workload in WORKLOADS.items():
             if workload.batch:
-                figures += self._batch(name, workload)
-        return figures
+                yield from self._batch(name, workload)
 
     def _batch(self, name: str, workload: Workload) -> list[Figure]:
         scorer, model, count = self._scorer(name), self._model(name), self._count
