@@ -1,24 +1,15 @@
-"""A Spark session for the comparison with the native scorer, and the account of what was compared.
-
-With ``WMLCLIENT_PARITY_LEAST`` set, a run fails that has compared fewer rows than that on any stage.
-"""
+"""A Spark session for the comparison with the native scorer, and the account of what was compared."""
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import COMPARED, SEED
-
-from wmlclient.scoring.registry import supported
-
-MISSING = {"3.5": ("org.apache.spark.ml.feature.TargetEncoderModel",)}
-"""Stages that a version of Spark does not have yet."""
-LEAST = int(os.environ.get("WMLCLIENT_PARITY_LEAST", "0"))
+from account import ACCOUNT, LEAST, REPORT, VERSION
+from harness import SEED
 
 
 @pytest.fixture(scope="session")
@@ -51,39 +42,29 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 def pytest_testnodedown(node: Any, error: Any) -> None:
     """Adds up what a worker has compared."""
-    COMPARED.update(getattr(node, "workeroutput", {}).get("compared", {}))
+    if "compared" in getattr(node, "workeroutput", {}):
+        ACCOUNT.merge(node.workeroutput["compared"])
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Hands the account on, or fails the run that has too little in it."""
     if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["compared"] = dict(COMPARED)
-    elif LEAST and short() and session.exitstatus == pytest.ExitCode.OK:
+        session.config.workeroutput["compared"] = ACCOUNT.to_json()
+    elif LEAST and ACCOUNT.short() and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Says how many rows of each stage were compared."""
+    """Shows the account."""
     if not LEAST:
         return
-    terminalreporter.section(f"rows compared with Spark {spark_version()}, seed {SEED}")
-    for name in counted():
-        terminalreporter.line(f"{COMPARED[name]:>9,} {name}")
-    for name in short():
+    terminalreporter.section(f"rows compared with Spark {VERSION}, seed {SEED}")
+    for name in ACCOUNT.due():
+        largest = ACCOUNT.largest.get(name)
+        apart = "" if largest is None else f"largest difference {largest:.1e}"
+        terminalreporter.line(f"{ACCOUNT.rows[name]:>9,} {name:<75} {apart}")
+    for name in ACCOUNT.short():
         terminalreporter.line(f"TOO FEW, {LEAST:,} are due: {name}", red=True)
-
-
-def counted() -> list[str]:
-    """The stages that the scorer knows and this Spark has."""
-    return [name for name in supported() if name not in MISSING.get(spark_version()[:3], ())]
-
-
-def short() -> list[str]:
-    return [name for name in counted() if COMPARED[name] < LEAST]
-
-
-def spark_version() -> str:
-    import pyspark
-
-    return str(pyspark.__version__)
+    if REPORT:
+        ACCOUNT.write(Path(REPORT), SEED)

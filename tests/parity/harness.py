@@ -1,7 +1,7 @@
 """The proof that a model scores natively as in Spark: generated rows through both, nothing may differ.
 
 ``WMLCLIENT_PARITY_ROWS`` and ``WMLCLIENT_PARITY_SEED`` set how many rows a proof generates, and which.
-``COMPARED`` counts what was compared, stage by stage.
+What was compared goes into the account.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from __future__ import annotations
 import datetime
 import math
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pyspark
+from account import ACCOUNT, VERSION
 from attrs import frozen
 
 from wmlclient import scoring
@@ -29,10 +28,7 @@ NUMBER = "row_number"
 SINGLE = 200  # rows that are also scored one by one
 REFUSED = 4  # rows that the scorer refuses, which Spark is asked to score, too
 
-SPARK_3 = pyspark.__version__.startswith("3.")
-
-COMPARED: Counter[str] = Counter()
-"""Rows on which Spark and the scorer agreed, by Java class of the stage."""
+SPARK_3 = VERSION.startswith("3.")
 
 
 @frozen
@@ -116,7 +112,7 @@ def prove(
         assert spark_refuses(spark, model, struct, table[n]), (
             f"Spark scores a row that is refused: {native.problems[n]}"
         )
-    COMPARED.update(dict.fromkeys(_classes(scorer._stage), len(scored)))
+    ACCOUNT.add(_classes(scorer._stage), len(scored), comparison.largest_difference)
     return Proof(scorer, len(scored), len(refused), len(dropped), comparison)
 
 

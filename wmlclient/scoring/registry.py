@@ -21,6 +21,7 @@ may mean something that is not known here.
 from __future__ import annotations
 
 import importlib
+import inspect
 import math
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +37,7 @@ __all__ = [
     "Params",
     "Stage",
     "boolean",
+    "described",
     "integer",
     "load_stage",
     "loads",
@@ -170,6 +172,11 @@ def supported() -> tuple[str, ...]:
     """The Java classes that are scored natively."""
     _discover()
     return tuple(sorted(_LOADERS))
+
+
+def described() -> dict[str, str]:
+    """What is said of each of them."""
+    return {name: inspect.getdoc(_LOADERS[name].function) or "" for name in supported()}
 
 
 def _discover() -> None:
