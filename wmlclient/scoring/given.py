@@ -1,4 +1,4 @@
-"""What is known of a model besides its stages: its input's schema, its training's label, hints for its rows."""
+"""What is known of a model besides its stages: its input's schema and its training's label."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from wmlclient.scoring.errors import InputError
 from wmlclient.scoring.inputs import reader
 from wmlclient.scoring.registry import Stage
 from wmlclient.scoring.types import simple_type
+
+# Stages that only hold others; a tuned model is its best model.
+_WRAPPERS = ("PipelineModel", "CrossValidatorModel", "TrainValidationSplitModel")
 
 
 def columns_of(schema: Mapping[str, Any]) -> list[Column]:
@@ -47,19 +50,9 @@ def label_value(label: str, type: str) -> Any:
     return read(whole) if read else label
 
 
-def hints_of(stage: Stage) -> dict[str, list[Any]]:
-    """The values that mean something to a stage or those inside it, by column."""
-    hints: dict[str, list[Any]] = {}
-    for part in (stage, *stage.children):
-        found = part.hints if part is stage else hints_of(part)
-        for name, values in found.items():
-            hints.setdefault(name, []).extend(values)
-    return hints
-
-
 def leaves(stage: Stage) -> list[tuple[str, str]]:
     """Uid and class of the stages of a pipeline, those of nested ones in their place."""
-    if stage.java_class.rpartition(".")[2] == "PipelineModel":
+    if stage.java_class.rpartition(".")[2] in _WRAPPERS:
         return [leaf for child in stage.children for leaf in leaves(child)]
     return [(stage.uid, stage.java_class)]
 

@@ -31,6 +31,7 @@ from attrs import field, frozen
 
 from wmlclient.scoring.columns import Frame
 from wmlclient.scoring.errors import UnsupportedModel
+from wmlclient.scoring.hints import Back
 from wmlclient.scoring.saved import SavedStage
 
 __all__ = [
@@ -64,6 +65,8 @@ class Stage:
         hints: For some input columns, values that mean something to the stage: labels, words, a vector of the right
             size. Rows that are generated for a comparison with Spark are made of them.
         children: The stages inside, for a pipeline.
+        back: Leads hints on the output columns back to the input columns, where the stage only moves values or
+            changes each in a way that can be undone.
     """
 
     uid: str
@@ -72,6 +75,7 @@ class Stage:
     labels: Mapping[str, tuple[str, ...]] | None = None
     hints: Mapping[str, Sequence[Any]] = field(factory=dict)
     children: tuple[Stage, ...] = ()
+    back: Back | None = None
 
 
 class Params:

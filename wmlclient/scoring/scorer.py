@@ -18,7 +18,8 @@ from wmlclient.scoring.archive import Limits, unpack
 from wmlclient.scoring.check import check_table
 from wmlclient.scoring.columns import Column, Frame
 from wmlclient.scoring.errors import InputError, RowError
-from wmlclient.scoring.given import columns_of, hints_of, label_value, label_values, leaves, step_columns
+from wmlclient.scoring.given import columns_of, label_value, label_values, leaves, step_columns
+from wmlclient.scoring.hints import model_hints
 from wmlclient.scoring.inputs import infer_type
 from wmlclient.scoring.memory import reading
 from wmlclient.scoring.metadata import find_root
@@ -120,7 +121,7 @@ class Scorer:
         self.stages = tuple(
             ScoredStage(uid, java_class, *step_columns(uid, frame)) for uid, java_class in leaves(stage)
         )
-        self.hints = hints_of(stage)
+        self.hints = model_hints(stage, {column.name: column for column in frame.slots})
         self._plans: dict[tuple[Any, ...], Plan] = {}
         self._materials: Any = None  # what load() read beside the stages
 

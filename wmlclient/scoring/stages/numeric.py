@@ -16,6 +16,7 @@ import numpy as np
 from wmlclient.scoring.blocks import Block, DenseBlock, Floats, doubles_of, vectors_of
 from wmlclient.scoring.columns import Column, Drop, Frame, Invalid
 from wmlclient.scoring.forms import compress_block
+from wmlclient.scoring.hints import same
 from wmlclient.scoring.java.doubles import certain_text
 from wmlclient.scoring.java.numbers import to_float
 from wmlclient.scoring.registry import Params, Stage, loads, number, numbers, text, texts, training
@@ -346,7 +347,7 @@ def imputer_model(saved: SavedStage, params: Params) -> Stage:
             frame.add(saved.uid, [source], [Column(target, kind)], row, batch)
 
     hints = _hints([source for source, _ in pairs], [[-math.inf, missing, math.inf]] * len(pairs))
-    return Stage(saved.uid, saved.java_class, bind, hints=hints)
+    return Stage(saved.uid, saved.java_class, bind, hints=hints, back=same(pairs))
 
 
 def _imputed(kind: str, missing: float, surrogate: float) -> tuple[Row, Batch | None]:

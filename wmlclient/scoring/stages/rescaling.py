@@ -17,6 +17,7 @@ import numpy as np
 from wmlclient.scoring.blocks import Block, DenseBlock, Floats, SparseBlock, vectors_of
 from wmlclient.scoring.columns import Column, Frame, Invalid
 from wmlclient.scoring.forms import compress_block
+from wmlclient.scoring.hints import affine
 from wmlclient.scoring.registry import Params, Stage, boolean, loads, number, text, training
 from wmlclient.scoring.saved import SavedStage
 from wmlclient.scoring.stages.hashing import scaled, scaled_batch
@@ -29,11 +30,21 @@ Row = Callable[[Any], Any]
 Batch = Callable[[Block], "tuple[Block] | None"]
 
 
-def on_vectors(saved: SavedStage, params: Params, size: int | None, row: Row, batch: Batch | None) -> Stage:
+def on_vectors(
+    saved: SavedStage,
+    params: Params,
+    size: int | None,
+    row: Row,
+    batch: Batch | None,
+    factors: list[float] | None = None,
+    shifts: list[float] | None = None,
+    plus: float = 0.0,
+) -> Stage:
     """A stage that reads one column of vectors and adds another.
 
     Args:
         size: The size of its vectors, ``None`` for that of its input.
+        factors: With ``shifts`` and ``plus``: how a value came about, where that can be undone.
     """
 
     def bind(frame: Frame) -> None:
@@ -42,7 +53,9 @@ def on_vectors(saved: SavedStage, params: Params, size: int | None, row: Row, ba
         frame.add(saved.uid, [params.inputCol], [output], row, batch)
 
     hints = {} if size is None else {params.inputCol: [[0.0] * size]}
-    return Stage(saved.uid, saved.java_class, bind, hints=hints)
+    undone = factors is not None or shifts is not None
+    back = affine(params.inputCol, params.outputCol, factors, shifts, plus) if undone else None
+    return Stage(saved.uid, saved.java_class, bind, hints=hints, back=back)
 
 
 def inverse(value: float) -> float:
@@ -55,7 +68,7 @@ def max_abs_scaler_model(saved: SavedStage, params: Params) -> Stage:
     """``MaxAbsScalerModel``: a product with 1/maximum, 1 where the maximum is 0; the vector keeps its form."""
     (largest,) = saved.only("data", "maxAbs")
     factors = [1.0 if value == 0.0 else inverse(value) for value in to_dense(largest)]
-    return on_vectors(saved, params, len(factors), scaled(factors), scaled_batch(factors))
+    return on_vectors(saved, params, len(factors), scaled(factors), scaled_batch(factors), factors)
 
 
 @loads(
@@ -82,7 +95,8 @@ def robust_scaler_model(saved: SavedStage, params: Params) -> Stage:
     else:
         # Spark's function gives back what it gets, even a null.
         row, batch = (lambda vector: vector), (lambda column: (column,))
-    return on_vectors(saved, params, len(median), row, batch)
+    shifts = median if params.withCentering else None
+    return on_vectors(saved, params, len(median), row, batch, factors if scaling else None, shifts)
 
 
 @loads("org.apache.spark.ml.feature.MinMaxScalerModel", inputCol=text, outputCol=text, min=number, max=number)
@@ -96,7 +110,7 @@ def min_max_scaler_model(saved: SavedStage, params: Params) -> Stage:
     ranges = [high - low for low, high in zip(lowest, highest)]
     factors = [0.0 if spread == 0.0 else divide(most - least, spread) for spread in ranges]
     row, batch = _stretched(lowest, factors, least, (least + most) / 2.0)
-    return on_vectors(saved, params, len(lowest), row, batch)
+    return on_vectors(saved, params, len(lowest), row, batch, factors, lowest, least)
 
 
 def _stretched(lowest: list[float], factors: list[float], least: float, constant: float) -> tuple[Row, Batch]:
@@ -247,4 +261,4 @@ def elementwise_product(saved: SavedStage, params: Params) -> Stage:
             raise Invalid(f"the vector has {vector_size(vector)} values, but scalingVec has {size}")
         return product(vector)  # type: ignore[no-any-return]
 
-    return on_vectors(saved, params, size, row, scaled_batch(factors))
+    return on_vectors(saved, params, size, row, scaled_batch(factors), factors)

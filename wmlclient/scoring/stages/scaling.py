@@ -7,6 +7,7 @@ from typing import Any
 
 from wmlclient.scoring.blocks import Block, DenseBlock, vectors_of
 from wmlclient.scoring.columns import Column, Frame, Invalid
+from wmlclient.scoring.hints import affine
 from wmlclient.scoring.registry import Params, Stage, boolean, loads, text
 from wmlclient.scoring.saved import SavedStage
 from wmlclient.scoring.stages.hashing import scaled, scaled_batch
@@ -40,7 +41,14 @@ def standard_scaler_model(saved: SavedStage, params: Params) -> Stage:
             saved.uid, [params.inputCol], [Column(params.outputCol, "vector", size=len(mean))], row, batch
         )
 
-    return Stage(saved.uid, saved.java_class, bind, hints={params.inputCol: [Sparse(len(mean), [], [])]})
+    back = affine(
+        params.inputCol,
+        params.outputCol,
+        factors if with_std else [1.0] * len(mean),
+        mean if params.withMean else None,
+    )
+    hints = {params.inputCol: [Sparse(len(mean), [], [])]}
+    return Stage(saved.uid, saved.java_class, bind, hints=hints, back=back)
 
 
 def _same(vector: Any) -> Any:

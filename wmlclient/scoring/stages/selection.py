@@ -6,7 +6,7 @@ Source: the classes of the same name in ``org.apache.spark.ml.feature`` of Spark
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from wmlclient.scoring.blocks import Block, DenseBlock, Floats, SparseBlock, vectors_of
 from wmlclient.scoring.columns import Column, Drop, Frame, Invalid
+from wmlclient.scoring.hints import MOST, Back, picked
 from wmlclient.scoring.registry import Params, Stage, integer, loads, text, texts, training
 from wmlclient.scoring.saved import SavedStage
 from wmlclient.scoring.values import Sparse, vector_size
@@ -124,7 +125,13 @@ def selector_model(saved: SavedStage, params: Params) -> Stage:
         output = Column(params.outputCol, "vector", size=len(chosen))
         frame.add(saved.uid, [params.featuresCol], [output], row, batch)
 
-    return Stage(saved.uid, saved.java_class, bind, hints=_wide_enough(params.featuresCol, chosen))
+    return Stage(
+        saved.uid,
+        saved.java_class,
+        bind,
+        hints=_wide_enough(params.featuresCol, chosen),
+        back=picked(params.featuresCol, params.outputCol, sorted(chosen)),
+    )
 
 
 @loads(
@@ -149,7 +156,13 @@ def vector_slicer(saved: SavedStage, params: Params) -> Stage:
         output = Column(params.outputCol, "vector", size=len(chosen))
         frame.add(saved.uid, [params.inputCol], [output], row, batch)
 
-    return Stage(saved.uid, saved.java_class, bind, hints=_wide_enough(params.inputCol, chosen))
+    return Stage(
+        saved.uid,
+        saved.java_class,
+        bind,
+        hints=_wide_enough(params.inputCol, chosen),
+        back=picked(params.inputCol, params.outputCol, chosen),
+    )
 
 
 def _wide_enough(name: str, chosen: list[int]) -> dict[str, list[list[float]]]:
@@ -229,7 +242,34 @@ def vector_indexer_model(saved: SavedStage, params: Params) -> Stage:
         output = Column(params.outputCol, "vector", size=size)
         frame.add(saved.uid, [params.inputCol], [output], row, _categories_batch(size, index, invalid))
 
-    return Stage(saved.uid, saved.java_class, bind, hints={params.inputCol: [[0.0] * size]})
+    known = [Sparse(size, [feature], [value]) for feature, values in index.items() for value in values]
+    hints = {params.inputCol: [Sparse(size, [], []), *known]}
+    return Stage(
+        saved.uid,
+        saved.java_class,
+        bind,
+        hints=hints,
+        back=_indexed_back(params.inputCol, params.outputCol, index),
+    )
+
+
+def _indexed_back(source: str, target: str, index: dict[int, dict[float, float]]) -> Back:
+    """Hints on indices lead to the categories of these; other values are handed on as they are."""
+    categories = {feature: {at: value for value, at in known.items()} for feature, known in index.items()}
+
+    def back(hints: Mapping[str, Sequence[Any]], columns: Mapping[str, Column]) -> dict[str, list[Any]]:
+        found: list[Any] = []
+        for hint in hints.get(target, ()):
+            if isinstance(hint, Sparse):
+                pairs = [
+                    (at, categories[at].get(value) if at in categories else value)
+                    for at, value in zip(hint.indices, hint.values)
+                ]
+                kept = [(at, value) for at, value in pairs if value is not None]
+                found.append(Sparse(hint.size, [at for at, _ in kept], [value for _, value in kept]))
+        return {source: found[:MOST]}
+
+    return back
 
 
 def _categories(size: int, index: dict[int, dict[float, float]], invalid: str) -> Row:

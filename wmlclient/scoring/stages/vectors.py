@@ -10,6 +10,7 @@ import numpy as np
 
 from wmlclient.scoring.blocks import Block, DenseBlock, Floats, Ints, SparseBlock, doubles_of, vectors_of
 from wmlclient.scoring.columns import Column, Drop, Frame, Invalid, is_numeric
+from wmlclient.scoring.hints import assembled
 from wmlclient.scoring.registry import Params, Stage, loads, text, texts
 from wmlclient.scoring.saved import SavedStage
 from wmlclient.scoring.values import Sparse
@@ -68,7 +69,7 @@ def vector_assembler(saved: SavedStage, params: Params) -> Stage:
             batch = _numbers_batch
         frame.add(saved.uid, names, [Column(params.outputCol, "vector", size=total)], row, batch)
 
-    return Stage(saved.uid, saved.java_class, bind)
+    return Stage(saved.uid, saved.java_class, bind, back=assembled(names, params.outputCol))
 
 
 def _fits(type: str) -> bool:
