@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from wmlclient import errors as errors
     from wmlclient.bill import Description as Description
     from wmlclient.certificate import Certificate as Certificate
+    from wmlclient.certifying import certify as certify
     from wmlclient.client import Client as Client
     from wmlclient.connections import KafkaConnection as KafkaConnection
     from wmlclient.connections import SparkService as SparkService
@@ -53,6 +54,7 @@ _HOMES = {
     "SparkService": "connections",
     "State": "states",
     "WmlError": "errors",
+    "certify": "certifying",
 }
 
 __all__ = [
@@ -72,6 +74,7 @@ __all__ = [
     "State",
     "WmlError",
     "__version__",
+    "certify",
     "errors",
 ]
 

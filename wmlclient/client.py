@@ -99,6 +99,7 @@ class Client:
         *,
         kafka: bool = False,
         spark_master: str = LOCAL_MASTER,
+        allow_uncertified: bool = False,
         timeout: Seconds = (http.CONNECT_TIMEOUT, http.READ_TIMEOUT),
         max_retries: int = http.MAX_RETRIES,
     ) -> Client:
@@ -109,13 +110,15 @@ class Client:
                 that :meth:`close` deletes.
             kafka: start the embedded Kafka broker at once; else :attr:`kafka` starts it.
             spark_master: the Spark of streams, and of models that the native engine does not score.
+            allow_uncertified: score natively what cannot be compared with Spark, as there is no Java here and no
+                certificate came with the model.
             timeout: as for :class:`Client`.
             max_retries: as for :class:`Client`.
 
         Raises:
             LocalModeError: the runner cannot start; the text says what mends it.
         """
-        runner = _Local(home, kafka=kafka, spark_master=spark_master)
+        runner = _Local(home, kafka=kafka, spark_master=spark_master, allow_uncertified=allow_uncertified)
         try:
             credentials = config.Credentials.from_mapping(runner.credentials, "the embedded runner")
             client = cls._from_credentials(credentials, timeout=timeout, max_retries=max_retries)
@@ -240,7 +243,9 @@ class _Local:
     # What the child process cannot start without, by the names of the modules.
     NEEDS = ("jsonpatch", "jsonschema", "jwt", "sqlalchemy", "starlette", "uvicorn")
 
-    def __init__(self, home: str | os.PathLike[str] | None, *, kafka: bool, spark_master: str) -> None:
+    def __init__(
+        self, home: str | os.PathLike[str] | None, *, kafka: bool, spark_master: str, allow_uncertified: bool
+    ) -> None:
         try:
             missing = [name for name in self.NEEDS if importlib.util.find_spec(name) is None]
             from wmlclient.runner.launch import LocalRunner
@@ -250,7 +255,9 @@ class _Local:
             raise LocalModeError(
                 f"The embedded runner needs {', '.join(missing)}. Run: pip install 'wmlclient[local]'"
             )
-        self._runner = LocalRunner(home=home, kafka=kafka, spark_master=spark_master)
+        self._runner = LocalRunner(
+            home=home, kafka=kafka, spark_master=spark_master, allow_uncertified=allow_uncertified
+        )
         self._call(self._runner.start)
         self.credentials: Mapping[str, Any] = self._runner.credentials
 

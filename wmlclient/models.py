@@ -286,6 +286,7 @@ class Models:
         training_schema: Any = None,
         description: str | None = None,
         author: str | Mapping[str, str] | None = None,
+        certificate: Certificate | str | os.PathLike[str] | None = None,
         progress: bool | None = None,
     ) -> Model:
         """Publishes a fitted Spark ML pipeline.
@@ -305,6 +306,9 @@ class Models:
                 JSON, or DDL such as ``"id int, text string"``. Needed without a sample.
             description: what it is for.
             author: a name, or a dict with ``name`` and ``email``.
+            certificate: a parity certificate that was made elsewhere, or its file, for a service without Java;
+                ``"local"`` makes it in the Spark session of this process first. One that does not fit is not
+                accepted, and :attr:`Model.parity` says why.
             progress: True shows a progress bar, False does not, None shows it on a terminal or in a notebook.
 
         Raises:
@@ -329,6 +333,7 @@ class Models:
             training_schema=training_schema,
             description=description,
             author=author,
+            certificate=certificate,
             progress=progress,
         )
         return Model(self._service, resource)

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from attrs import frozen
 
-from wmlclient import schema
+from wmlclient import certifying, schema
 from wmlclient.archive import Archive, archived
 from wmlclient.errors import PayloadError, ResponseError, WmlError
 from wmlclient.payload import Table, dumps, json_body, spark_rows, to_table
@@ -36,28 +36,51 @@ def publish(
     training_schema: Any,
     description: str | None,
     author: str | Mapping[str, str] | None,
+    certificate: Any,
     progress: bool | None,
 ) -> Any:
     """See :meth:`wmlclient.models.Models.publish`. Returns the generated client's ``PublishedModel``."""
     if not isinstance(name, str) or not name.strip():
         raise PayloadError("name: give the model a name.")
+    proof = certifying.given(certificate) if certificate not in (None, "local") else None
+    _check_given(sample, training_schema)
+    with contextlib.ExitStack() as stack:
+        archive = stack.enter_context(archived(model))
+        definition = stack.enter_context(archived(pipeline, "Pipeline")) if pipeline is not None else None
+        body = described(name, archive, sample, training_schema, label_col)
+        body["author"] = {"name": author} if isinstance(author, str) else dict(author or {})
+        if description is not None:
+            body["description"] = description
+        if certificate == "local":
+            proof = certifying.made(archive, body, lambda folder: certifying.Session(model, folder)).to_json()
+        if proof is not None:
+            body["certificate"] = proof
+        return _Publication(service, body, archive, definition).run(progress)
+
+
+def described(
+    name: str, archive: Archive, sample: Any, training_schema: Any, label_col: str | None
+) -> dict[str, Any]:
+    """The request that describes a model to the service, with the sample's first rows.
+
+    Raises:
+        PayloadError: sample, schema or label do not go together.
+    """
+    _check_given(sample, training_schema)
+    columns = schema.to_schema(training_schema) if training_schema is not None else None
+    rows, found = _sample(sample) if sample is not None else (None, None)
+    body = _body(name, archive, columns or found, label_col)
+    if rows is not None:
+        _check_columns(rows, body["training_data_schema"])
+        body["sample"] = _fitting(rows)
+    return body
+
+
+def _check_given(sample: Any, training_schema: Any) -> None:
     if sample is None and training_schema is None:
         raise PayloadError(
             "Give sample=, some rows of training data, or training_schema=: the service must know what the model reads."
         )
-    described = schema.to_schema(training_schema) if training_schema is not None else None
-    with contextlib.ExitStack() as stack:
-        archive = stack.enter_context(archived(model))
-        definition = stack.enter_context(archived(pipeline, "Pipeline")) if pipeline is not None else None
-        rows, found = _sample(sample) if sample is not None else (None, None)
-        body = _body(name, archive, described or found, label_col)
-        body["author"] = {"name": author} if isinstance(author, str) else dict(author or {})
-        if description is not None:
-            body["description"] = description
-        if rows is not None:
-            _check_columns(rows, body["training_data_schema"])
-            body["sample"] = _fitting(rows)
-        return _Publication(service, body, archive, definition).run(progress)
 
 
 @frozen
@@ -156,8 +179,10 @@ def _upload(archive: Archive, name: str, progress: bool | None) -> Iterator[IO[b
         yield cast("IO[bytes]", _Upload(file, size, bar))
 
 
-def _sample(sample: Any) -> tuple[Table, dict[str, Any]]:
-    """The first rows of the sample, and its schema."""
+def _sample(sample: Any) -> tuple[Table, dict[str, Any] | None]:
+    """The first rows of the sample, and its schema; a table has none."""
+    if isinstance(sample, Table):
+        return Table(sample.fields, sample.values[:SAMPLE_ROWS]), None
     package = type(sample).__module__.partition(".")[0]
     if package == "pyspark" and hasattr(sample, "limit"):
         rows = spark_rows(list(sample.columns), sample.schema, sample.limit(SAMPLE_ROWS).collect())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -43,6 +44,30 @@ def test_tour_of_the_readme(root: Path, tmp_path: Path) -> None:
 
     assert "'text': 'what a day'" in printed
     assert "'text': 'so lovely'" in printed
+
+
+def test_parity_on_the_page_and_on_the_command_line(root: Path, tmp_path: Path) -> None:
+    page = root / "docs" / "howto" / "parity.md"
+
+    printed = run_python(runnable(page, "python"), "parity", tmp_path)
+
+    assert printed.splitlines() == ["native 0", "native", "True"]
+    command, digest = (code for _, code in blocks(page, "sh"))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for script in (command, digest):
+        done = subprocess.run(
+            ["sh", "-e", "-c", script],
+            env={**os.environ, "PATH": path},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=500,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    kept = json.loads((tmp_path / "shop.certificate.json").read_text("utf-8"))
+    assert kept["engine"] == "native"
+    assert kept["model_digest"] == f"sha256:{done.stdout.split()[0]}"
 
 
 def test_walk_through_with_curl(root: Path, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ PUBLIC = {
     "State",
     "WmlError",
     "__version__",
+    "certify",
     "errors",
 }
 SCORING = {
@@ -39,11 +40,14 @@ SCORING = {
     "RowError",
     "Scorer",
     "ScoringError",
+    "SparkRefused",
     "Table",
     "UnsupportedModel",
     "check_table",
     "describe",
     "load",
+    "model_digest",
+    "scorer_digest",
 }
 ERRORS = sorted(errors.__all__)
 

@@ -1,4 +1,4 @@
-"""The command line: ``wmlclient serve | models | describe | deployments | score | tail | doctor``.
+"""The command line: ``wmlclient serve | models | describe | deployments | parity | score | tail | doctor``.
 
 Commands are loaded when they are asked for, so that ``--help`` and completion are quick.
 """
@@ -15,6 +15,7 @@ _COMMANDS = {
     "models": ("models", "List, show, publish and delete models."),
     "describe": ("describe", "Say what a saved model is made of; no service is needed."),
     "deployments": ("deployments", "List, show, create, stop, start and delete deployments."),
+    "parity": ("parity", "Compare the native scorer with Spark on a saved model."),
     "score": ("score", "Score JSON rows with an online deployment."),
     "tail": ("tail", "Print the records of a Kafka topic."),
     "doctor": ("doctor", "Look for all that a runner needs, and say what is missing."),

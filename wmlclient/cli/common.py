@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from wmlclient.certificate import Certificate
     from wmlclient.client import Client
     from wmlclient.config import Credentials
 
@@ -73,6 +74,21 @@ def echo_pairs(pairs: Iterable[tuple[str, Any]]) -> None:
     width = max(len(name) for name, _ in shown)
     for name, text in shown:
         click.echo(f"{name.ljust(width)}  {text}")
+
+
+def echo_examples(certificate: Certificate) -> None:
+    """The rows that a comparison found to differ."""
+    for example in certificate.examples:
+        click.echo(
+            f"  {example.get('origin') or ''} row {example['row']}, {example['column']}: "
+            f"native {_short(example.get('native'))}, Spark {_short(example.get('spark'))}; "
+            f"input {_short(example.get('input'))}"
+        )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 200 else f"{text[:199]}\u2026"
 
 
 def _cell(value: Any) -> str:

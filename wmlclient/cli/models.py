@@ -29,6 +29,7 @@ def _described(model: Model) -> dict[str, Any]:
         "input": {f["name"]: f["type"] for f in (model.input_schema or {}).get("fields", ())},
         "parity": str(certificate) if certificate is not None else None,
         "engine": certificate.engine if certificate is not None else None,
+        "certificate": certificate.to_json() if certificate is not None else None,
     }
 
 
@@ -46,7 +47,10 @@ def _show(ctx: click.Context, model: Model, as_json: bool = False, materials: bo
         common.echo_json(described | ({"bill_of_materials": bill.to_dict()} if bill is not None else {}))
         return
     described["input"] = ", ".join(f"{name} {kind}" for name, kind in described["input"].items())
+    del described["certificate"]
     common.echo_pairs(described.items())
+    if model.parity is not None:
+        common.echo_examples(model.parity)
     if bill is not None:
         click.echo(f"\n{bill}")
 
@@ -80,14 +84,28 @@ def show(ctx: click.Context, model_id: str, as_json: bool) -> None:
 @click.option("--schema", required=True, help="Columns of the training data, such as 'id int, text string'.")
 @click.option("--label-col", help="The column it predicts; by default found in the pipeline.")
 @click.option("--description", help="What it is for.")
+@click.option(
+    "--certificate", metavar="FILE", help="Its parity certificate, or 'local' to make it with pyspark here."
+)
 @click.pass_context
 def publish(
-    ctx: click.Context, path: str, name: str, schema: str, label_col: str | None, description: str | None
+    ctx: click.Context,
+    path: str,
+    name: str,
+    schema: str,
+    label_col: str | None,
+    description: str | None,
+    certificate: str | None,
 ) -> None:
     """Publish a saved PipelineModel: PATH is its folder or its .tar.gz."""
     with common.client(ctx) as client:
         model = client.models.publish(
-            path, name, training_schema=schema, label_col=label_col, description=description
+            path,
+            name,
+            training_schema=schema,
+            label_col=label_col,
+            description=description,
+            certificate=certificate,
         )
         _show(ctx, model)
 

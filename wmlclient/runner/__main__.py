@@ -42,6 +42,12 @@ from .settings import DEFAULT_PORT, Settings
     "--spark-master", default="local[2]", show_default=True, help="Spark where a request names none."
 )
 @click.option(
+    "--allow-uncertified",
+    is_flag=True,
+    envvar="WMLCLIENT_ALLOW_UNCERTIFIED",
+    help="Score natively what cannot be compared with Spark: no Java here, and no certificate with the model.",
+)
+@click.option(
     "--token-lifetime", type=click.FloatRange(min=1), default=3600.0, show_default=True, help="Seconds."
 )
 @click.option(
@@ -59,6 +65,7 @@ def serve(
     kafka: bool,
     kafka_security: str,
     spark_master: str,
+    allow_uncertified: bool,
     token_lifetime: float,
     allow_foreign_classes: bool,
     control_stdin: bool,
@@ -75,6 +82,7 @@ def serve(
         kafka=kafka,
         kafka_security="plaintext" if kafka_security == "plaintext" else "sasl_plaintext",
         spark_master=spark_master,
+        allow_uncertified=allow_uncertified,
         token_lifetime=token_lifetime,
         allow_foreign_classes=allow_foreign_classes,
     )

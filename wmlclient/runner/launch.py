@@ -63,6 +63,7 @@ class LocalRunner:
         kafka: Start the embedded broker at once; else it starts on the first :meth:`kafka_credentials`.
         spark_master: Spark where a request names none.
         log: File of the runner's log; ``logs/runner.log`` in its home by default.
+        allow_uncertified: Score natively what cannot be compared with Spark.
 
     Example:
         >>> with LocalRunner() as runner:  # doctest: +SKIP
@@ -76,11 +77,13 @@ class LocalRunner:
         kafka: bool = False,
         spark_master: str = "local[2]",
         log: str | os.PathLike[str] | None = None,
+        allow_uncertified: bool = False,
     ) -> None:
         self._given_home = Path(home).expanduser().absolute() if home is not None else None
         self._kafka = kafka
         self._spark_master = spark_master
         self._log = Path(log) if log is not None else None
+        self._allow_uncertified = allow_uncertified
         self._process: subprocess.Popen[bytes] | None = None
         self._end: weakref.finalize[..., Any] | None = None
         self._lines: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
@@ -183,6 +186,8 @@ class LocalRunner:
         command += ["--spark-master", self._spark_master, "--control-stdin"]
         if self._kafka:
             command.append("--kafka")
+        if self._allow_uncertified:
+            command.append("--allow-uncertified")
         with open(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as sink:
             return subprocess.Popen(
                 command,

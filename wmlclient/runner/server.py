@@ -200,6 +200,7 @@ def _engine(settings: Settings, home: Home, embedded: Embedded) -> Engine:
         compose.spark_pool(home.path, settings),
         compose.topic_admin(embedded),
         allow_foreign_classes=settings.allow_foreign_classes,
+        allow_uncertified=settings.allow_uncertified,
     )
 
 

@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from wmlclient.scoring.archive import Limits
     from wmlclient.scoring.check import check_table
+    from wmlclient.scoring.digests import model_digest, scorer_digest
     from wmlclient.scoring.errors import (
         ArchiveError,
         InputError,
         RowDropped,
         RowError,
         ScoringError,
+        SparkRefused,
         UnsupportedModel,
     )
     from wmlclient.scoring.materials import describe
@@ -38,11 +40,14 @@ __all__ = [
     "RowError",
     "Scorer",
     "ScoringError",
+    "SparkRefused",
     "Table",
     "UnsupportedModel",
     "check_table",
     "describe",
     "load",
+    "model_digest",
+    "scorer_digest",
 ]
 
 _MODULES = {
@@ -52,6 +57,8 @@ _MODULES = {
     "check_table": "check",
     "describe": "materials",
     "load": "scorer",
+    "model_digest": "digests",
+    "scorer_digest": "digests",
 }
 
 

@@ -142,7 +142,9 @@ def _vector_edges(
         (index, value) for index, pool in pools.items() for value in _with_neighbours(pool)
     ]
     pairs = pairs if len(pairs) <= most else chance.sample(pairs, most)
-    size = _size(hints)
+    some_vector = make()
+    sparse = len(some_vector) == 3 and isinstance(some_vector[1], list)
+    size = some_vector[0] if sparse else len(some_vector)
     if size:
         some = range(size) if size <= _INDICES else sorted(chance.sample(range(size), _INDICES))
         pairs += [(chance.choice(some), value) for value in _EXTREME]

@@ -8,6 +8,7 @@
       InputError(ValueError)           the payload as a whole does not fit the model's input
       RowError(ValueError)             one row cannot be scored; Spark would fail on it too
         RowDropped                     Spark drops this row (``handleInvalid="skip"``)
+      SparkRefused                     in a comparison: Spark runs, and cannot score the rows
 
 All of them pickle, and none of them carries a row's other values.
 """
@@ -16,7 +17,15 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["ArchiveError", "InputError", "RowDropped", "RowError", "ScoringError", "UnsupportedModel"]
+__all__ = [
+    "ArchiveError",
+    "InputError",
+    "RowDropped",
+    "RowError",
+    "ScoringError",
+    "SparkRefused",
+    "UnsupportedModel",
+]
 
 
 class ScoringError(Exception):
@@ -94,3 +103,7 @@ class RowError(ScoringError, ValueError):
 
 class RowDropped(RowError):
     """Spark drops this row: a stage has ``handleInvalid="skip"`` and the row is invalid to it."""
+
+
+class SparkRefused(ScoringError):
+    """In a comparison: Spark runs, and cannot score these rows. The text is its reason."""

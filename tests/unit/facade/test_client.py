@@ -55,8 +55,15 @@ class FakeRunner:
     url = ""
     broken = False
 
-    def __init__(self, home: Any = None, kafka: bool = False, spark_master: str = "") -> None:
+    def __init__(
+        self,
+        home: Any = None,
+        kafka: bool = False,
+        spark_master: str = "",
+        allow_uncertified: bool = False,
+    ) -> None:
         self.home, self.kafka, self.spark_master = home, kafka, spark_master
+        self.allow_uncertified = allow_uncertified
         self.stops = 0
         FakeRunner.made.append(self)
 
@@ -93,9 +100,10 @@ def runner(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> type[FakeRunner]:
 
 
 def test_local_ends_with_the_client(runner: type[FakeRunner], tmp_path: Path) -> None:
-    with Client.local(tmp_path, kafka=True, spark_master="local[3]") as client:
+    with Client.local(tmp_path, kafka=True, spark_master="local[3]", allow_uncertified=True) as client:
         (child,) = runner.made
         assert (child.home, child.kafka, child.spark_master) == (tmp_path, True, "local[3]")
+        assert child.allow_uncertified
         assert client.instance.plan == "lite"
         assert client._service.default_spark is not None
         assert client._service.default_spark.cluster_master_url == "local[3]"
@@ -153,6 +161,7 @@ def test_public_names() -> None:
         "State",
         "WmlError",
         "__version__",
+        "certify",
         "errors",
     ]
     for name in wmlclient.__all__:

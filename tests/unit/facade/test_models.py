@@ -25,7 +25,8 @@ CHECKED = {
     "largest_difference": 1.1e-16,
     "columns": {"probability": 1.1e-16},
     "examples": [],
-    "origin": "sample",
+    "sample_rows": 1000,
+    "generated_rows": 0,
     "spark_version": "4.2.0",
     "model_digest": "sha256:00",
     "checked_at": "2026-11-21T10:00:00Z",
@@ -211,11 +212,11 @@ def test_parity_looks_again_while_it_is_pending(client: Client, stub: Stub, cloc
     assert model.parity == second
     assert len(stub.requests) == calls
     assert str(second) == (
-        "scored by the native engine: 1,000 rows compared with Spark 4.2.0, no mismatches, "
+        "scored by the native engine: 1,000 rows of the sample compared with Spark 4.2.0, no mismatches, "
         "largest difference 1.1e-16. every value equal"
     )
     assert "native" in repr(model)
-    assert "1,000 (sample)" in second._repr_html_()
+    assert "1,000 rows of the sample" in second._repr_html_()
 
 
 def test_waiting_for_parity(client: Client, stub: Stub, clock: Any) -> None:

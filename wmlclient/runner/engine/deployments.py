@@ -264,7 +264,7 @@ class DeploymentService:
             if model is None or version is None:  # deleted meanwhile
                 return
             certificate = self._certificates.checked(version)
-            if certificate["state"] != "checked":
+            if certificate["engine"] is None:
                 raise Invalid(
                     "model_not_checked",
                     f"The model could not be checked against Spark: {certificate['reason']}",

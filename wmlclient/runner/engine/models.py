@@ -192,7 +192,7 @@ class ModelService:
 
         def attach(digest: str, size: int) -> bool:
             return self._store.models.set_content(
-                version_id, digest, size, pending_certificate(digest), self._clock()
+                version_id, digest, size, pending_certificate(), self._clock()
             )
 
         self._contents.put(pending, "PipelineModel", version.digest, attach)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Literal
-
-from attrs import frozen
+from typing import TYPE_CHECKING, Any, Literal
 
 from wmlclient.scoring.errors import ArchiveError, InputError, RowError, UnsupportedModel
 
@@ -14,7 +12,6 @@ from .errors import Invalid
 from .scored import Scored, score_the_rest
 
 __all__ = [
-    "LabelFiller",
     "NativeScorer",
     "UnsupportedModel",
     "check_rows",
@@ -25,79 +22,15 @@ __all__ = [
 
 Rows = list[list[Any]]
 
-_INDEXER = "org.apache.spark.ml.feature.StringIndexerModel"
-_PIPELINE = ("org.apache.spark.ml.PipelineModel", "pyspark.ml.pipeline.PipelineModel")
-
-
-@frozen
-class LabelFiller:
-    """Adds the label column where a stage reads it and a payload, as it should, lacks it.
-
-    The service fills it with the indexer's first label; plain Spark would leave the stage out.
-
-    Attributes:
-        column: The column, as in a schema.
-        value: What is in it.
-    """
-
-    column: dict[str, Any]
-    value: Any
-
-    @property
-    def name(self) -> str:
-        """The column's name."""
-        return str(self.column["name"])
-
-    def fill(
-        self, schema: dict[str, Any], fields: list[str], values: Rows
-    ) -> tuple[dict[str, Any], list[str], Rows]:
-        """Schema, fields and rows with the column behind the others; as they were where it is there."""
-        if self.name in fields:
-            return schema, fields, values
-        others = [column for column in schema["fields"] if column["name"] != self.name]
-        return (
-            {"type": "struct", "fields": [*others, self.column]},
-            [*fields, self.name],
-            [[*row, self.value] for row in values],
-        )
+if TYPE_CHECKING:
+    from wmlclient.scoring.labels import LabelFiller
 
 
 def label_filler(model_dir: Path, training: dict[str, Any] | None, label: str | None) -> LabelFiller | None:
-    """What has to be filled in for a model, or None.
+    """See :func:`wmlclient.scoring.labels.label_filler`; imported when it is asked for."""
+    from wmlclient.scoring import labels
 
-    Args:
-        model_dir: Folder with the saved model.
-        training: Schema of the training data: the type of the label.
-        label: Column of the training data that holds the labels.
-    """
-    if label is None:
-        return None
-    from wmlclient.scoring.given import label_value
-    from wmlclient.scoring.saved import read_stage
-    from wmlclient.scoring.types import simple_type
-
-    for labels in _indexed(read_stage(model_dir), label):
-        column = {"name": label, "type": "string", "nullable": True, "metadata": {}}
-        for given in (training or {}).get("fields", ()):
-            if given["name"] == label:
-                column = dict(given)
-        return LabelFiller(column, label_value(labels[0], simple_type(column["type"])))
-    return None
-
-
-def _indexed(saved: Any, label: str) -> Iterator[Sequence[str]]:
-    from wmlclient.scoring.registry import load_stage
-
-    if saved.java_class in _PIPELINE:
-        for child in saved.children():
-            yield from _indexed(child, label)
-    elif saved.java_class == _INDEXER:
-        try:
-            labels = (load_stage(saved).labels or {}).get(label)
-        except UnsupportedModel:
-            return
-        if labels:
-            yield labels
+    return labels.label_filler(model_dir, training, label)
 
 
 def check_rows(
@@ -143,6 +76,13 @@ class NativeScorer:
         self._schema = schema
         self._label = label
 
+    @property
+    def inputs(self) -> dict[str, str]:
+        """The columns that the model's stages read, with their short types."""
+        from wmlclient.scoring.proof import inputs_of
+
+        return inputs_of(self._scorer)
+
     def score(self, fields: list[str], values: Rows) -> Scored:
         """All columns that Spark would give for these rows, in its order.
 
@@ -174,15 +114,6 @@ class NativeScorer:
 
         check_table(self._schema, fields, values, required=self._scorer.required)
 
-    @property
-    def hints(self) -> Any:
-        """Values that mean something to the model, by column."""
-        return self._scorer.hints
-
-    def run(self, fields: list[str], values: Rows) -> Any:
-        """The scored :class:`wmlclient.scoring.Table`, with the rows that cannot be scored in its ``problems``."""
-        return self._scorer.run(fields, values)
-
 
 def load(
     model_dir: Path, schema: dict[str, Any], label: str | None, training: dict[str, Any] | None = None
@@ -199,14 +130,11 @@ def load(
         UnsupportedModel: A stage is not scored natively; it and the reason are named.
         Invalid: ``load_model_failure``: the model is damaged, or needs what its schema lacks.
     """
-    from wmlclient import scoring
+    from wmlclient.scoring.labels import load_labelled
 
     try:
-        filler = label_filler(model_dir, training, label)
-        known = schema
-        if filler is not None and filler.name not in [column["name"] for column in schema["fields"]]:
-            known = {"type": "struct", "fields": [*schema["fields"], filler.column]}
-        return NativeScorer(scoring.load(model_dir, known, label), schema, filler)
+        scorer, filler = load_labelled(model_dir, schema, label, training)
+        return NativeScorer(scorer, schema, filler)
     except (ArchiveError, InputError) as error:
         raise Invalid("load_model_failure", f"The model cannot be loaded: {error}.") from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from attrs import define, field
 
@@ -13,6 +13,9 @@ from . import native
 from .errors import Conflict, EngineError, Invalid, NotFound, NotReady
 from .ports import PortError, SparkPool, TransformFailed, TransformResult
 from .scored import Scored
+
+if TYPE_CHECKING:
+    from wmlclient.scoring.labels import LabelFiller
 
 EngineName = Literal["native", "spark"]
 
@@ -52,7 +55,7 @@ class SparkScorer:
         spark: SparkPool,
         model_dir: Path,
         schema: dict[str, Any],
-        label: native.LabelFiller | None = None,
+        label: LabelFiller | None = None,
     ) -> None:
         self._spark = spark
         self._dir = str(model_dir)

@@ -31,6 +31,7 @@ class Engine:
         clock: Milliseconds since 1970.
         delay: Calls a function later.
         allow_foreign_classes: Whether models may hold stages that are not Spark's own.
+        allow_uncertified: Whether models that cannot be compared with Spark are scored natively all the same.
 
     Attributes:
         store: Rows.
@@ -51,11 +52,14 @@ class Engine:
         clock: Callable[[], int] = now_ms,
         delay: Later = later,
         allow_foreign_classes: bool = False,
+        allow_uncertified: bool = False,
     ) -> None:
         self._spark = spark
         self.store = Store(home / "runner.db")
         self.contents = Contents(self.store, ArchiveStore(home), allow_foreign_classes)
-        self.certificates = CertificateService(self.store, self.contents, spark, clock)
+        self.certificates = CertificateService(
+            self.store, self.contents, spark, clock, allow_uncertified=allow_uncertified
+        )
         self.definitions = DefinitionService(self.store, self.contents, clock)
         self.models = ModelService(self.store, self.contents, self.certificates, clock)
         self.scorers = OnlineScorers()

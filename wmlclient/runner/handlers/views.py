@@ -43,7 +43,7 @@ class Views:
     def model(self, model: Model, version: Version) -> dict[str, Any]:
         """A model of the repository, with one of its versions."""
         url = f"{self.models_url}/{model.id}"
-        entity = dict(model.body)
+        entity = {name: value for name, value in model.body.items() if name != "certificate"}
         entity |= {
             "ml_asset_guid": model.id,
             "ml_asset_url": url,

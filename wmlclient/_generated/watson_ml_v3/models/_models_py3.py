@@ -1837,11 +1837,30 @@ class ParityCertificate(msrest.serialization.Model):  # pylint: disable=too-many
     :vartype columns: dict[str, float]
     :ivar examples: Up to five values that differ.
     :vartype examples: list[~wmlclient._generated.watson_ml_v3.models.ParityExample]
-    :ivar origin: Where the rows came from. Known values are: "sample" and "generated".
-    :vartype origin: str or ~wmlclient._generated.watson_ml_v3.models.ParityOrigin
+    :ivar format: Format of the certificate, for those who keep it; null while there is nothing to
+     keep.
+    :vartype format: int
+    :ivar sample_rows: How many of the compared rows came from the sample.
+    :vartype sample_rows: int
+    :ivar generated_rows: How many of them were generated from the input's schema and the model's
+     own edges.
+    :vartype generated_rows: int
+    :ivar refused_rows: Rows that the native engine refuses and that Spark, asked one by one,
+     refuses too.
+    :vartype refused_rows: int
+    :ivar input: The columns that the model's stages read; the certificate holds for these types
+     only.
+    :vartype input: dict[str, str]
+    :ivar seed: Makes the same generated rows again.
+    :vartype seed: int
+    :ivar scorer_digest: Digest of the native engine's code: the certificate proves no other.
+    :vartype scorer_digest: str
+    :ivar seal: Checksum over the other members, which tells a certificate that was edited.
+    :vartype seal: str
     :ivar spark_version: Version of the Spark that was compared with.
     :vartype spark_version: str
-    :ivar model_digest: Digest of the archive, ``sha256:`` and 64 hexadecimal digits.
+    :ivar model_digest: Digest of the model's content, ``sha256:`` and 64 hexadecimal digits: the
+     same for its folder and for any archive of it.
     :vartype model_digest: str
     :ivar checked_at: When the engines were compared, UTC.
     :vartype checked_at: ~datetime.datetime
@@ -1860,7 +1879,14 @@ class ParityCertificate(msrest.serialization.Model):  # pylint: disable=too-many
         "largest_difference": {"key": "largest_difference", "type": "float"},
         "columns": {"key": "columns", "type": "{float}"},
         "examples": {"key": "examples", "type": "[ParityExample]"},
-        "origin": {"key": "origin", "type": "str"},
+        "format": {"key": "format", "type": "int"},
+        "sample_rows": {"key": "sample_rows", "type": "int"},
+        "generated_rows": {"key": "generated_rows", "type": "int"},
+        "refused_rows": {"key": "refused_rows", "type": "int"},
+        "input": {"key": "input", "type": "{str}"},
+        "seed": {"key": "seed", "type": "int"},
+        "scorer_digest": {"key": "scorer_digest", "type": "str"},
+        "seal": {"key": "seal", "type": "str"},
         "spark_version": {"key": "spark_version", "type": "str"},
         "model_digest": {"key": "model_digest", "type": "str"},
         "checked_at": {"key": "checked_at", "type": "iso-8601"},
@@ -1877,7 +1903,14 @@ class ParityCertificate(msrest.serialization.Model):  # pylint: disable=too-many
         largest_difference: Optional[float] = None,
         columns: Optional[Dict[str, float]] = None,
         examples: Optional[List["_models.ParityExample"]] = None,
-        origin: Optional[Union[str, "_models.ParityOrigin"]] = None,
+        format: Optional[int] = None,
+        sample_rows: Optional[int] = None,
+        generated_rows: Optional[int] = None,
+        refused_rows: Optional[int] = None,
+        input: Optional[Dict[str, str]] = None,
+        seed: Optional[int] = None,
+        scorer_digest: Optional[str] = None,
+        seal: Optional[str] = None,
         spark_version: Optional[str] = None,
         model_digest: Optional[str] = None,
         checked_at: Optional[datetime.datetime] = None,
@@ -1904,11 +1937,30 @@ class ParityCertificate(msrest.serialization.Model):  # pylint: disable=too-many
         :paramtype columns: dict[str, float]
         :keyword examples: Up to five values that differ.
         :paramtype examples: list[~wmlclient._generated.watson_ml_v3.models.ParityExample]
-        :keyword origin: Where the rows came from. Known values are: "sample" and "generated".
-        :paramtype origin: str or ~wmlclient._generated.watson_ml_v3.models.ParityOrigin
+        :keyword format: Format of the certificate, for those who keep it; null while there is nothing
+         to keep.
+        :paramtype format: int
+        :keyword sample_rows: How many of the compared rows came from the sample.
+        :paramtype sample_rows: int
+        :keyword generated_rows: How many of them were generated from the input's schema and the
+         model's own edges.
+        :paramtype generated_rows: int
+        :keyword refused_rows: Rows that the native engine refuses and that Spark, asked one by one,
+         refuses too.
+        :paramtype refused_rows: int
+        :keyword input: The columns that the model's stages read; the certificate holds for these types
+         only.
+        :paramtype input: dict[str, str]
+        :keyword seed: Makes the same generated rows again.
+        :paramtype seed: int
+        :keyword scorer_digest: Digest of the native engine's code: the certificate proves no other.
+        :paramtype scorer_digest: str
+        :keyword seal: Checksum over the other members, which tells a certificate that was edited.
+        :paramtype seal: str
         :keyword spark_version: Version of the Spark that was compared with.
         :paramtype spark_version: str
-        :keyword model_digest: Digest of the archive, ``sha256:`` and 64 hexadecimal digits.
+        :keyword model_digest: Digest of the model's content, ``sha256:`` and 64 hexadecimal digits:
+         the same for its folder and for any archive of it.
         :paramtype model_digest: str
         :keyword checked_at: When the engines were compared, UTC.
         :paramtype checked_at: ~datetime.datetime
@@ -1922,7 +1974,14 @@ class ParityCertificate(msrest.serialization.Model):  # pylint: disable=too-many
         self.largest_difference = largest_difference
         self.columns = columns
         self.examples = examples
-        self.origin = origin
+        self.format = format
+        self.sample_rows = sample_rows
+        self.generated_rows = generated_rows
+        self.refused_rows = refused_rows
+        self.input = input
+        self.seed = seed
+        self.scorer_digest = scorer_digest
+        self.seal = seal
         self.spark_version = spark_version
         self.model_digest = model_digest
         self.checked_at = checked_at
@@ -1933,8 +1992,12 @@ class ParityExample(msrest.serialization.Model):
 
     All required parameters must be populated in order to send to server.
 
-    :ivar row: Number of the row, from 0. Required.
+    :ivar row: Number of the row among those of its origin, from 0. Required.
     :vartype row: int
+    :ivar origin: Where the row came from. Known values are: "sample" and "generated".
+    :vartype origin: str or ~wmlclient._generated.watson_ml_v3.models.ParityOrigin
+    :ivar input: The row itself; null where it is very long.
+    :vartype input: dict[str, any]
     :ivar column: Output column. Required.
     :vartype column: str
     :ivar native: The native engine's value.
@@ -1950,17 +2013,31 @@ class ParityExample(msrest.serialization.Model):
 
     _attribute_map = {
         "row": {"key": "row", "type": "int"},
+        "origin": {"key": "origin", "type": "str"},
+        "input": {"key": "input", "type": "{object}"},
         "column": {"key": "column", "type": "str"},
         "native": {"key": "native", "type": "object"},
         "spark": {"key": "spark", "type": "object"},
     }
 
     def __init__(
-        self, *, row: int, column: str, native: Optional[Any] = None, spark: Optional[Any] = None, **kwargs: Any
+        self,
+        *,
+        row: int,
+        column: str,
+        origin: Optional[Union[str, "_models.ParityOrigin"]] = None,
+        input: Optional[Dict[str, Any]] = None,
+        native: Optional[Any] = None,
+        spark: Optional[Any] = None,
+        **kwargs: Any
     ) -> None:
         """
-        :keyword row: Number of the row, from 0. Required.
+        :keyword row: Number of the row among those of its origin, from 0. Required.
         :paramtype row: int
+        :keyword origin: Where the row came from. Known values are: "sample" and "generated".
+        :paramtype origin: str or ~wmlclient._generated.watson_ml_v3.models.ParityOrigin
+        :keyword input: The row itself; null where it is very long.
+        :paramtype input: dict[str, any]
         :keyword column: Output column. Required.
         :paramtype column: str
         :keyword native: The native engine's value.
@@ -1970,6 +2047,8 @@ class ParityExample(msrest.serialization.Model):
         """
         super().__init__(**kwargs)
         self.row = row
+        self.origin = origin
+        self.input = input
         self.column = column
         self.native = native
         self.spark = spark
@@ -2723,6 +2802,11 @@ class RepositoryModelRequest(RepositoryModelProperties):  # pylint: disable=too-
     :ivar sample: Extension of this service: rows on which the model's engines are compared when it
      is published.
     :vartype sample: ~wmlclient._generated.watson_ml_v3.models.SampleTable
+    :ivar certificate: Extension of this service: a parity certificate that was made elsewhere, as
+     ``ParityCertificate``. It takes the place of the service's own comparison if its format, its
+     seal, the model's digest, the scorer's digest and the types of the input fit; else the service
+     compares for itself, and the reason in its certificate says why.
+    :vartype certificate: dict[str, any]
     """
 
     _validation = {
@@ -2748,6 +2832,7 @@ class RepositoryModelRequest(RepositoryModelProperties):  # pylint: disable=too-
         "runtime_url": {"key": "runtime_url", "type": "str"},
         "content_location": {"key": "content_location", "type": "object"},
         "sample": {"key": "sample", "type": "SampleTable"},
+        "certificate": {"key": "certificate", "type": "{object}"},
     }
 
     def __init__(
@@ -2770,6 +2855,7 @@ class RepositoryModelRequest(RepositoryModelProperties):  # pylint: disable=too-
         runtime_url: Optional[str] = None,
         content_location: Optional[JSON] = None,
         sample: Optional["_models.SampleTable"] = None,
+        certificate: Optional[Dict[str, Any]] = None,
         **kwargs: Any
     ) -> None:
         """
@@ -2811,6 +2897,11 @@ class RepositoryModelRequest(RepositoryModelProperties):  # pylint: disable=too-
         :keyword sample: Extension of this service: rows on which the model's engines are compared when
          it is published.
         :paramtype sample: ~wmlclient._generated.watson_ml_v3.models.SampleTable
+        :keyword certificate: Extension of this service: a parity certificate that was made elsewhere,
+         as ``ParityCertificate``. It takes the place of the service's own comparison if its format, its
+         seal, the model's digest, the scorer's digest and the types of the input fit; else the service
+         compares for itself, and the reason in its certificate says why.
+        :paramtype certificate: dict[str, any]
         """
         super().__init__(
             name=name,
@@ -2832,6 +2923,7 @@ class RepositoryModelRequest(RepositoryModelProperties):  # pylint: disable=too-
             **kwargs
         )
         self.sample = sample
+        self.certificate = certificate
 
 
 class RowError(msrest.serialization.Model):

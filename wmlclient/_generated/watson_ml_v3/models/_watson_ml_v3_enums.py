@@ -35,7 +35,7 @@ class DeploymentType(str, Enum, metaclass=CaseInsensitiveEnumMeta):
 
 
 class ParityOrigin(str, Enum, metaclass=CaseInsensitiveEnumMeta):
-    """Where the rows came from."""
+    """Where the row came from."""
 
     SAMPLE = "sample"
     GENERATED = "generated"
