@@ -99,7 +99,7 @@ def prove(
     numbers = [row[place] for row in theirs.values]
     assert numbers == scored, f"Spark kept other rows: {sorted(set(numbers) ^ set(scored))[:5]}"
     ours = Table(native.fields, [native.values[n] for n in scored], native.dtypes)
-    comparison = parity.compare(shown_alike(ours), shown_alike(theirs))
+    comparison = parity.compare(*settled(ours, theirs))
     assert comparison.mismatches == 0, f"{comparison.mismatches} differ: {comparison.examples}"
     assert comparison.rows == len(scored)
 
@@ -149,26 +149,46 @@ def transformed(spark: Any, model: Any, struct: Any, table: Sequence[Sequence[An
     return Table(frame.columns, [[to_json(v) for v in row] for row in frame.collect()], dict(frame.dtypes))
 
 
-def shown_alike(table: Table) -> Table:
-    """Spark 3 has other rules for sparse vectors: there, all are shown as the values that are not zero."""
-    vectors = [place for place, name in enumerate(table.fields) if table.dtypes[name] == "vector"]
-    if not SPARK_3 or not vectors:
-        return table
-    values = [list(row) for row in table.values]
-    for row in values:
+def settled(ours: Table, theirs: Table) -> tuple[Table, Table]:
+    """Both tables as they are; beside Spark 3 with what it does otherwise taken out of their vectors.
+
+    It has other rules of when a vector is sparse. And it adds up in another order: what a sum loses
+    where its terms cancel out is measured by the largest value of its vector.
+    """
+    vectors = [place for place, name in enumerate(ours.fields) if ours.dtypes[name] == "vector"]
+    if not SPARK_3 or not vectors or ours.fields != theirs.fields:
+        return ours, theirs
+    tables = [[list(row) for row in table.values] for table in (ours, theirs)]
+    for mine, other in zip(*tables, strict=True):
         for place in vectors:
-            row[place] = _not_zero(row[place])
-    return Table(table.fields, values, table.dtypes)
-
-
-def _not_zero(vector: Any) -> Any:
-    if vector is None:
-        return None
-    sparse = len(vector) == 3 and isinstance(vector[1], list)
-    size, pairs = (
-        (vector[0], zip(vector[1], vector[2], strict=True)) if sparse else (len(vector), enumerate(vector))
+            if mine[place] is not None and other[place] is not None:
+                mine[place], other[place] = _settled(_by_index(mine[place]), _by_index(other[place]))
+    return (
+        Table(ours.fields, tables[0], ours.dtypes),
+        Table(theirs.fields, tables[1], theirs.dtypes),
     )
-    return [size, [[index, value] for index, value in pairs if value != 0.0]]
+
+
+def _by_index(vector: list[Any]) -> dict[int, Any]:
+    """The values that are not zero, by index; vectors may be very long."""
+    if len(vector) == 3 and isinstance(vector[1], list):
+        pairs = zip(vector[1], vector[2], strict=True)
+        return {-1: vector[0]} | {index: value for index, value in pairs if value != 0.0}
+    return {-1: len(vector)} | {index: value for index, value in enumerate(vector) if value != 0.0}
+
+
+def _settled(mine: dict[int, Any], other: dict[int, Any]) -> tuple[list[Any], list[Any]]:
+    sizes = [
+        abs(v) for at, v in (mine | other).items() if at >= 0 and isinstance(v, float) and math.isfinite(v)
+    ]
+    near = max(sizes, default=0.0) * parity.TOLERANCE
+    indices = sorted(mine.keys() | other.keys())
+    first = [mine.get(at, 0.0) for at in indices]
+    second = [other.get(at, 0.0) for at in indices]
+    for at, (a, b) in enumerate(zip(first, second, strict=True)):
+        if isinstance(a, float) and isinstance(b, float) and abs(a - b) <= near:
+            first[at] = b
+    return first, second
 
 
 def spark_refuses(spark: Any, model: Any, struct: Any, row: Sequence[Any]) -> bool:

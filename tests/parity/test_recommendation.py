@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import NUMBER, ROWS, prove
+from harness import NUMBER, ROWS, SPARK_3, prove
 
 from wmlclient import scoring
 
@@ -40,7 +40,9 @@ def ratings(spark: Any) -> Any:
 
 
 @pytest.mark.parametrize("strategy", ["nan", "drop"])
-@pytest.mark.parametrize("kind", ["int", "bigint", "smallint"])
+@pytest.mark.parametrize(
+    "kind", ["int"] if SPARK_3 else ["int", "bigint", "smallint"]
+)  # 3 leaves columns their types
 def test_als(spark: Any, tmp_path: Path, strategy: str, kind: str) -> None:
     from pyspark.ml.recommendation import ALS
 
