@@ -96,7 +96,7 @@ def test_a_token_is_renewed_before_it_expires() -> None:
     assert tokens.get() == fourth == "not a jwt"  # it does not say when it expires: kept until it is refused
 
 
-@pytest.mark.parametrize("token", ["", "a.b.c", "a.e30.c", "a.W10.c", jwt(-5)])
+@pytest.mark.parametrize("token", ["", "a.b.c", "a.e30.c", "a.W10.c", jwt(-5)], ids=range(5))
 def test_a_token_that_does_not_say_when_it_expires(token: str) -> None:
     assert lifetime(token, time.time()) is None
 

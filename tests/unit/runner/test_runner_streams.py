@@ -75,7 +75,7 @@ def test_a_stream_reads_and_writes_where_its_topics_are_now(world: Any, model_id
 def test_the_header_names_the_cluster(world: Any, model_id: str) -> None:
     header = wire.encode_spark_service({"credentials": {"cluster_master_url": "spark://h:7077"}})
     reach(world, create(world, model_id, header=header).id, "RUNNING")
-    assert world.spark.masters[-1] == "spark://h:7077"
+    assert "spark://h:7077" in world.spark.masters  # the check of the model asks for a Spark, too
 
 
 @pytest.mark.parametrize(
