@@ -61,8 +61,9 @@ class Account:
         return {"rows": dict(self.rows), "largest": self.largest}
 
     def due(self) -> list[str]:
-        """The stages that the scorer does and this Spark has."""
-        return [name for name in supported() if name not in REFUSED | MISSING.get(VERSION, set())]
+        """The stages that the scorer does and this Spark has; Python's own name for one is no other stage."""
+        left_out = REFUSED | MISSING.get(VERSION, set())
+        return [name for name in supported() if name not in left_out and not name.startswith("pyspark.")]
 
     def short(self) -> list[str]:
         """The stages with too few rows."""

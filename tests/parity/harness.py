@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from account import ACCOUNT, VERSION
+from account import ACCOUNT, LEAST, VERSION
 from attrs import frozen
 
 from wmlclient import scoring
@@ -25,6 +25,13 @@ from wmlclient.scoring.types import simple_type
 ROWS = int(os.environ.get("WMLCLIENT_PARITY_ROWS", "2000"))
 SEED = int(os.environ.get("WMLCLIENT_PARITY_SEED", "20261121"))
 NUMBER = "row_number"
+
+
+def rows_each(tests: int) -> int:
+    """How many rows each of so many tests generates, for their stage to have its due in all; some may be refused."""
+    return max(ROWS, 11 * max(LEAST, 10_000) // 10 // tests)
+
+
 SINGLE = 200  # rows that are also scored one by one
 REFUSED = 4  # rows that the scorer refuses, which Spark is asked to score, too
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import ROWS, SEED, prove
+from harness import ROWS, SEED, prove, rows_each
 
 pytestmark = pytest.mark.spark
 
@@ -248,7 +248,7 @@ def test_tuned_models(spark: Any, tmp_path: Path, name: str, nested: bool) -> No
         collectSubModels=nested, **more,
     )  # fmt: skip
     model = fitted(tuner, train)
-    proof = prove(
-        spark, model, train.select("features").schema, tmp_path, values=vectors(moderate, 2_000), rows=0
-    )
-    assert proof.rows == 2_000
+    count = rows_each(2)
+    values = vectors(moderate, count)
+    proof = prove(spark, model, train.select("features").schema, tmp_path, values=values, rows=0)
+    assert proof.rows == count

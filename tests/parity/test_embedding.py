@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import prove
+from harness import prove, rows_each
 from vectors import vectors
 
 pytestmark = pytest.mark.spark
@@ -26,7 +26,7 @@ def test_word2vec(spark: Any, tmp_path: Path, size: int) -> None:
     rows += [
         [[chance.choice([*words, "unseen", None]) for _ in range(chance.randint(0, 40))]] for _ in range(999)
     ]
-    proof = prove(spark, model, "w array<string>", tmp_path, values=rows)
+    proof = prove(spark, model, "w array<string>", tmp_path, values=rows, rows=rows_each(3))
     assert proof.refused == 1
     assert proof.bit_equal
 
@@ -119,6 +119,8 @@ def test_min_hash_lsh(spark: Any, tmp_path: Path, tables: int) -> None:
         kept = sorted(chance.sample(range(500), chance.randint(1, 20)))
         rows.append([[500, kept, [chance.choice([0.0, 1.0, -0.0, 2.5]) for _ in kept]]])
         rows.append([[chance.choice([0.0, 1.0]) for _ in range(9)]])
-    proof = prove(spark, model, vectors("v"), tmp_path, values=rows, hints={"v": [[0.0] * 500]})
+    proof = prove(
+        spark, model, vectors("v"), tmp_path, values=rows, rows=rows_each(2), hints={"v": [[0.0] * 500]}
+    )
     assert proof.refused >= 3
     assert proof.bit_equal

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import prove
+from harness import prove, rows_each
 from vectors import vectors
 
 pytestmark = pytest.mark.spark
@@ -38,7 +38,7 @@ def test_pca(spark: Any, tmp_path: Path, k: int) -> None:
     from pyspark.ml.feature import PCA
 
     model = PCA(inputCol="v", outputCol="o", k=k).fit(trained(spark))
-    rows = [*made(6, 1000), [[0.0] * 6], [[6, [], []]], [[1.0, 2.0]], [[7, [1], [1.0]]], [None]]
+    rows = [*made(6, rows_each(3) // 2), [[0.0] * 6], [[6, [], []]], [[1.0, 2.0]], [[7, [1], [1.0]]], [None]]
     proof = prove(spark, model, vectors("v"), tmp_path, values=rows, rows=0)
     assert proof.refused == 3  # the sizes, and the null
     assert proof.comparison.largest_difference <= 1e-13
@@ -65,6 +65,14 @@ def test_bucketed_random_projection_lsh(spark: Any, tmp_path: Path, tables: int)
         inputCol="v", outputCol="o", bucketLength=0.3, numHashTables=tables, seed=3
     )
     rows = [*made(6, 1000), *made(6, 100, 1e6), [[0.0] * 6], [[6, [], []]], [["NaN"] * 6], [[1.0]], [None]]
-    proof = prove(spark, hashing.fit(trained(spark)), vectors("v"), tmp_path, values=rows, invalid=True)
+    proof = prove(
+        spark,
+        hashing.fit(trained(spark)),
+        vectors("v"),
+        tmp_path,
+        values=rows,
+        rows=rows_each(3),
+        invalid=True,
+    )
     assert proof.refused == 2
     assert proof.bit_equal

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import prove
+from harness import prove, rows_each
 from vectors import vectors
 
 pytestmark = pytest.mark.spark
@@ -35,8 +35,8 @@ def trained(spark: Any, rows: list[list[float]] = TRAIN) -> Any:
     return spark.createDataFrame([(Vectors.dense(row),) for row in rows], vectors("v"))
 
 
-def exactly(spark: Any, model: Any, folder: Path, refuses: bool = True) -> None:
-    proof = prove(spark, model, vectors("v"), folder, values=EDGES, invalid=True)
+def exactly(spark: Any, model: Any, folder: Path, rows: int, refuses: bool = True) -> None:
+    proof = prove(spark, model, vectors("v"), folder, values=EDGES, rows=rows, invalid=True)
     assert proof.bit_equal
     assert bool(proof.refused) == refuses
 
@@ -44,7 +44,7 @@ def exactly(spark: Any, model: Any, folder: Path, refuses: bool = True) -> None:
 def test_max_abs_scaler(spark: Any, tmp_path: Path) -> None:
     from pyspark.ml.feature import MaxAbsScaler
 
-    exactly(spark, MaxAbsScaler(inputCol="v", outputCol="o").fit(trained(spark)), tmp_path)
+    exactly(spark, MaxAbsScaler(inputCol="v", outputCol="o").fit(trained(spark)), tmp_path, rows_each(1))
 
 
 @pytest.mark.parametrize("ends", [(0.0, 1.0), (-2.5, 0.1), (-1.0, 1.0)])
@@ -52,7 +52,7 @@ def test_min_max_scaler(spark: Any, tmp_path: Path, ends: tuple[float, float]) -
     from pyspark.ml.feature import MinMaxScaler
 
     scaler = MinMaxScaler(inputCol="v", outputCol="o", min=ends[0], max=ends[1])
-    exactly(spark, scaler.fit(trained(spark)), tmp_path)
+    exactly(spark, scaler.fit(trained(spark)), tmp_path, rows_each(3))
 
 
 def test_min_max_scaler_makes_vectors_sparse(spark: Any, tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_robust_scaler(spark: Any, tmp_path: Path, centring: bool, scaling: bool
     from pyspark.ml.feature import RobustScaler
 
     scaler = RobustScaler(inputCol="v", outputCol="o", withCentering=centring, withScaling=scaling)
-    exactly(spark, scaler.fit(trained(spark)), tmp_path, refuses=centring or scaling)
+    exactly(spark, scaler.fit(trained(spark)), tmp_path, rows_each(4), refuses=centring or scaling)
 
 
 @pytest.mark.parametrize("p", [1.0, 2.0, INF, 3.0, 1.5])
@@ -91,4 +91,4 @@ def test_elementwise_product(spark: Any, tmp_path: Path, sparse: bool) -> None:
     from pyspark.ml.linalg import Vectors
 
     by = Vectors.sparse(4, [1, 3], [0.1, -INF]) if sparse else Vectors.dense([0.1, -INF, float("nan"), 0.0])
-    exactly(spark, ElementwiseProduct(inputCol="v", outputCol="o", scalingVec=by), tmp_path)
+    exactly(spark, ElementwiseProduct(inputCol="v", outputCol="o", scalingVec=by), tmp_path, rows_each(2))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import prove
+from harness import prove, rows_each
 from vectors import vectors
 
 pytestmark = pytest.mark.spark
@@ -35,7 +35,13 @@ def test_vector_slicer(spark: Any, tmp_path: Path, indices: list[int]) -> None:
     from pyspark.ml.feature import VectorSlicer
 
     hints = {"v": [[0.0] * 5]}
-    proof = exactly(spark, VectorSlicer(inputCol="v", outputCol="o", indices=indices), tmp_path, hints=hints)
+    proof = exactly(
+        spark,
+        VectorSlicer(inputCol="v", outputCol="o", indices=indices),
+        tmp_path,
+        hints=hints,
+        rows=rows_each(4),
+    )
     assert proof.refused
 
 
@@ -63,7 +69,7 @@ def test_selectors(spark: Any, tmp_path: Path) -> None:
     for number, selector in enumerate(selectors):
         model = selector.fit(labelled(spark))
         assert 0 < len(model.selectedFeatures) < 5
-        proof = exactly(spark, model, tmp_path / str(number), hints={"v": [[0.0] * 5]})
+        proof = exactly(spark, model, tmp_path / str(number), hints={"v": [[0.0] * 5]}, rows=rows_each(1))
         assert proof.refused
 
 
@@ -91,8 +97,8 @@ def test_vector_indexer(spark: Any, tmp_path: Path, invalid: str) -> None:
     model = VectorIndexer(inputCol="v", outputCol="o", maxCategories=4, handleInvalid=invalid).fit(data)
     assert sorted(model.categoryMaps) == [0, 1, 3, 4]
     chance = random.Random(3)
-    rows: list[Any] = [[[float(v) for v in chance.choice(train)]] for _ in range(1000)]
-    for _ in range(1000):
+    rows: list[Any] = [[[float(v) for v in chance.choice(train)]] for _ in range(2000)]
+    for _ in range(2000):
         row = [float(v) for v in chance.choice(train)]
         row[chance.randrange(5)] = chance.choice([-0.0, 0.0, 9.0, "NaN", 0.5])
         rows.append([row])

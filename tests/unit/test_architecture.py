@@ -267,6 +267,12 @@ def test_no_package_registry_is_named_by_its_host() -> None:
     assert named == []
 
 
+def test_no_two_test_files_have_one_name() -> None:
+    """The folders of tests are no packages: pytest takes two files of one name for the same module."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_no_test_is_left_out_by_tox() -> None:
     """Tox runs some folders by name, and the marked tests of all: a file that is neither would never run."""
     tox = configparser.ConfigParser(interpolation=None)
