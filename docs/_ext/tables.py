@@ -10,6 +10,7 @@ from typing import Any
 from sphinx.application import Sphinx
 
 REFERENCE = Path(__file__).resolve().parents[1] / "reference"
+PARITY = REFERENCE / "parity.json"
 CONTRACT = Path(__file__).resolve().parents[2] / "swagger" / "watson_ml_v3.json"
 VERBS = ("get", "post", "put", "patch", "delete")
 
@@ -40,9 +41,28 @@ def contract_lines(document: dict[str, Any]) -> list[str]:
 
 
 def stage_lines() -> list[str]:
-    from wmlclient.scoring.registry import supported
+    """Each stage, what its loader says of it, and what its comparison with Spark found."""
+    from wmlclient.scoring.registry import described
 
-    return [f"- `{java_class}`" for java_class in supported()]
+    known = json.loads(PARITY.read_text(encoding="utf-8"))
+    versions = sorted(known, reverse=True)
+    heads = [f"Spark {version}: rows, largest difference" for version in versions]
+    lines = [f"| Stage | What is done | {' | '.join(heads)} |", "|---|---" + "|---" * len(heads) + "|"]
+    for java_class, text in described().items():
+        if java_class.startswith("pyspark."):
+            continue  # the same stage, as Python saves it
+        found = [compared(known[version]["stages"].get(java_class)) for version in versions]
+        name = java_class.removeprefix("org.apache.spark.ml.")
+        lines.append(f"| `{name}` | {cell(text).replace('``', '`')} | {' | '.join(found)} |")
+    return lines
+
+
+def compared(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return "-"
+    largest = found["largest_difference"]
+    apart = "" if largest is None else ", equal to the last bit" if largest == 0 else f", {largest:.0e}"
+    return f"{found['rows']:,}{apart}"
 
 
 def cli_lines() -> list[str]:
