@@ -138,9 +138,11 @@ def report(figures: dict[str, Figures], imports: dict[str, float]) -> int:
     for name, figure in figures.items():
         print(f"  {name:<42} {figure}   {figure.p50 / echo.p50:8.2f} x echo")
     goals = [("p50 of ours / echo", ours.p50 / echo.p50, "<= 1.5", ours.p50 <= 1.5 * echo.p50)]
-    mlflow = figures.get(MLFLOW)
+    mlflow, facade = figures.get(MLFLOW), figures[FACADE]
     if mlflow:
-        goals.append(("p50 of MLflow / ours", mlflow.p50 / ours.p50, ">= 100", mlflow.p50 >= 100 * ours.p50))
+        # As the users of each call it: through requests, and through the client.
+        ratio = mlflow.p50 / facade.p50
+        goals.append(("p50 of MLflow / deployment.score()", ratio, ">= 100", ratio >= 100))
     goals.append(
         (
             "import wmlclient, s",
@@ -154,6 +156,9 @@ def report(figures: dict[str, Figures], imports: dict[str, float]) -> int:
         print(f"  {name:<42} {value:9.3f}   goal {goal:<8} {'met' if met else 'MISSED'}")
     print("\nbeside these")
     print(f"  {'Connexion on the scoring call would add':<42} {connexion.p50 - echo.p50:9.3f} ms to the p50")
+    if mlflow:
+        print(f"  {'p50 of MLflow / ours, both by requests':<42} {mlflow.p50 / ours.p50:9.3f}")
+        print(f"  {'p50 of MLflow / echo, both by requests':<42} {mlflow.p50 / echo.p50:9.3f}")
     print(f"  {'import requests, s':<42} {imports['requests']:9.3f}")
     return 0 if all(met for *_, met in goals) else 1
 
