@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import stat
+import uuid
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,12 @@ def test_the_state_is_kept_and_is_the_owners_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert state.password not in repr(state)
     assert state.with_ports(0) == state
+
+
+def test_a_clusters_id_never_looks_like_an_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = [b"\xfb" * 16, b"\xf8" + bytes(15), b"\0" * 16]  # "-_v7…", "-AAA…", "AAAA…"
+    monkeypatch.setattr("uuid.uuid4", lambda: uuid.UUID(bytes=drawn.pop(0)))
+    assert BrokerState.load(tmp_path / "broker.json").cluster_id == "A" * 22
 
 
 def test_a_taken_port_is_given_up_unless_it_was_asked_for() -> None:

@@ -41,8 +41,7 @@ class BrokerState:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return cls(
-                # Kafka's own form of a random id: 16 bytes as URL-safe base64.
-                cluster_id=urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode(),
+                cluster_id=_random_id(),
                 user=secrets.token_hex(8),
                 password=secrets.token_urlsafe(24),
             )
@@ -62,6 +61,16 @@ class BrokerState:
         while controller == port:
             controller = free_port(0)
         return evolve(self, port=port, controller_port=controller)
+
+
+def _random_id() -> str:
+    """Kafka's own form of a random id: 16 bytes as URL-safe base64, never with a dash in front.
+
+    Its tools would read a leading dash as an option; Kafka's own generator draws again as well.
+    """
+    while (drawn := urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()).startswith("-"):
+        pass
+    return drawn
 
 
 #: Below what systems hand out to connections: a broker that is down for a while finds its port free again.
