@@ -39,8 +39,23 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             .config("spark.log.level", "OFF")
             .getOrCreate()
         )
-    yield session
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "pyspark.core.rdd.RDD._pickled" if VERSION >= "4" else "pyspark.rdd.RDD._pickled", _pickled
+        )
+        yield session
     session.stop()
+
+
+def _pickled(rdd: Any) -> Any:
+    """The rows as batches that the JVM reads. Rows at hand are such; Spark would start Python workers to see to it."""
+    from pyspark.serializers import AutoBatchedSerializer, BatchedSerializer, CPickleSerializer
+
+    wanted = AutoBatchedSerializer(CPickleSerializer())
+    if type(rdd).__name__ == "RDD" and isinstance(rdd._jrdd_deserializer, BatchedSerializer):
+        rdd._jrdd_deserializer = wanted
+        return rdd
+    return rdd._reserialize(wanted)
 
 
 def pytest_testnodedown(node: Any, error: Any) -> None:
