@@ -11,7 +11,8 @@ from sphinx.application import Sphinx
 
 REFERENCE = Path(__file__).resolve().parents[1] / "reference"
 PARITY = REFERENCE / "parity.json"
-CONTRACT = Path(__file__).resolve().parents[2] / "swagger" / "watson_ml_v3.json"
+SWAGGER = Path(__file__).resolve().parents[2] / "swagger"
+CONTRACTS = {"watson_ml_v3": "_contract.md", "ml_server": "_contract_ml_server.md"}
 VERBS = ("get", "post", "put", "patch", "delete")
 
 
@@ -87,8 +88,9 @@ def cli_lines() -> list[str]:
 
 
 def generate(app: Sphinx) -> None:
-    document = json.loads(CONTRACT.read_text(encoding="utf-8"))
-    write_if_changed(REFERENCE / "_contract.md", contract_lines(document))
+    for name, page in CONTRACTS.items():
+        document = json.loads((SWAGGER / f"{name}.json").read_text(encoding="utf-8"))
+        write_if_changed(REFERENCE / page, contract_lines(document))
     write_if_changed(REFERENCE / "_stages.md", stage_lines())
     write_if_changed(REFERENCE / "_cli.md", cli_lines())
 

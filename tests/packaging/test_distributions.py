@@ -78,8 +78,9 @@ def test_the_wheel_holds_the_whole_package(root: Path, wheel_names: set[str]) ->
 
     assert missing == set()
     assert "wmlclient/py.typed" in wheel_names
-    assert "wmlclient/contract/watson_ml_v3.json" in wheel_names
-    assert any(name.startswith("wmlclient/_generated/watson_ml_v3/models/") for name in wheel_names)
+    for contract in ("watson_ml_v3", "ml_server"):
+        assert f"wmlclient/contract/{contract}.json" in wheel_names
+        assert any(name.startswith(f"wmlclient/_generated/{contract}/models/") for name in wheel_names)
 
 
 def test_the_wheel_holds_the_package_alone(wheel_names: set[str]) -> None:
