@@ -15,15 +15,16 @@ from attrs import define, field
 from runner_fakes import FakeSpark, FakeTopics, ManualDelay, eventually
 
 from wmlclient import contract, wire
-from wmlclient.runner.app import CONTRACT, App
+from wmlclient.runner.app import App
 from wmlclient.runner.auth import Authenticator
+from wmlclient.runner.dialects import WATSON
 from wmlclient.runner.engine.service import Engine
 from wmlclient.runner.handlers import Services
 from wmlclient.runner.routes import Operation, body_schema, operations
 from wmlclient.runner.server import _bind, _uvicorn
 from wmlclient.runner.settings import Settings
 
-DOCUMENT = contract.load(CONTRACT)
+DOCUMENT = contract.load(WATSON.name)
 OPERATIONS = {operation.id: operation for operation in operations(DOCUMENT)}
 INSTANCE = "360c510b-4917-4f2e-a4b1-ffd8b1bd9d64"
 USER, PASSWORD = "curl", "pass word:ü"

@@ -21,8 +21,7 @@ from contract_service import (
     Service,
 )
 
-from wmlclient.runner.app import DIRECT, ContractMismatch, matched
-from wmlclient.runner.handlers import handlers
+from wmlclient.runner.dialects import WATSON, ContractMismatch, matched
 
 STOP = [{"op": "replace", "path": "/status", "value": "STOPPED"}]
 RENAME = [
@@ -266,9 +265,10 @@ def test_it_fails(things: Things, id: str) -> None:
 
 
 def test_operations_and_handlers_are_the_same_set() -> None:
-    found = list(OPERATIONS.values())
-    assert set(matched(found, handlers())) | DIRECT == set(OPERATIONS)
+    found, handlers = WATSON.load()
+    assert set(handlers) | WATSON.direct == set(OPERATIONS)
+    handled = [each for each in found if each.id not in WATSON.direct]
     with pytest.raises(ContractMismatch, match="without a handler.*Models_Get'"):
-        matched(found, {id: handler for id, handler in handlers().items() if id != "Models_Get"})
+        matched(handled, {id: handler for id, handler in handlers.items() if id != "Models_Get"})
     with pytest.raises(ContractMismatch, match="without an operation: .'Models_Explode'"):
-        matched(found, {**handlers(), "Models_Explode": handlers()["Models_Get"]})
+        matched(handled, {**handlers, "Models_Explode": handlers["Models_Get"]})

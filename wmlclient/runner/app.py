@@ -1,46 +1,43 @@
-"""The ASGI application: from a request to an operation of the contract, and from its outcome to an answer."""
+"""The ASGI application: from a request to an operation of a contract, and from its outcome to an answer."""
 
 from __future__ import annotations
 
 import inspect
 import logging
-import re
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
 import anyio.to_thread
 import orjson
+from attrs import frozen
 from starlette.responses import FileResponse
 from starlette.routing import Match, Route
 
-from wmlclient import contract
-
 from . import problems, scoring_route
+from .dialects import DIALECTS, Dialect
 from .engine.errors import EngineError, Invalid, NoRoom
-from .handlers import Answer, Call, Handler, Services, handlers
+from .handlers import Answer, Call, Handler, Services
 from .incoming import Disconnected, Gate, Headers, Receive, Scope, Send, chunks, parse_json, whole
 from .problems import Problem
-from .routes import Operation, operations
+from .routes import Operation
 from .store import StorageFull
 
 logger = logging.getLogger("wmlclient.runner.http")
 
-CONTRACT = "watson_ml_v3"
-
-#: Taken by :mod:`scoring_route` before the router is asked.
-DIRECT = frozenset(("Deployments_Score", "InstanceDeployments_Score"))
-
-_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _JSON = (b"content-type", b"application/json")
 
 
-class ContractMismatch(Exception):
-    """The contract and the handlers do not name the same operations."""
+@frozen
+class _Address:
+    """A path of a contract."""
+
+    route: Route
+    dialect: Dialect
+    by_method: dict[str, tuple[Operation, Handler | None]]
 
 
 class App:
-    """Answers the contract.
+    """Answers the contracts.
 
     Args:
         services: What handlers work with.
@@ -52,12 +49,7 @@ class App:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._gate = Gate(services.settings.host)
-        found = operations(contract.load(CONTRACT))
-        self._handlers = matched(found, handlers())
-        paths: dict[str, dict[str, Operation]] = {}
-        for operation in found:
-            paths.setdefault(operation.path, {})[operation.method] = operation
-        self._routes = [(Route(path, _never), by_method) for path, by_method in paths.items()]
+        self._addresses = [address for dialect in DIALECTS for address in _addresses(dialect)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -66,13 +58,16 @@ class App:
         if scope["type"] != "http":
             return None
         headers = Headers.of(scope)
+        dialect = DIALECTS[0]
         try:
             self._gate.check(headers)
             scoring = scoring_route.match(scope["method"], scope["path"])
             if scoring is not None:
                 body, engine = await scoring_route.score(self._services, scoring, headers, receive)
                 return await _send(send, 200, body, headers, [_JSON, (b"x-scoring-engine", engine)])
-            answer = await self._call(scope, receive, headers)
+            address, path = self._address(scope)
+            dialect = address.dialect
+            answer = await self._call(address, path, scope, receive, headers)
             if answer.file is not None:
                 return await _send_file(answer, scope, receive, send, headers)
             content = b"" if answer.body is None else orjson.dumps(answer.body)
@@ -81,23 +76,22 @@ class App:
         except Disconnected:
             logger.debug("%s %s: the client has gone", scope["method"], scope["path"])
         except Problem as problem:
-            await _send_problem(send, problem, headers)
+            await _send_problem(send, dialect, problem, headers)
         except EngineError as error:
-            await _send_problem(send, problems.from_engine(error), headers)
+            await _send_problem(send, dialect, problems.from_engine(error), headers)
         except StorageFull:
-            await _send_problem(send, problems.from_engine(NoRoom()), headers)
+            await _send_problem(send, dialect, problems.from_engine(NoRoom()), headers)
         except Exception as error:
             logger.exception("%s %s failed, trace %s", scope["method"], scope["path"], headers.request_id)
-            await _send_problem(send, problems.unexpected(type(error).__name__), headers)
+            await _send_problem(send, dialect, problems.unexpected(type(error).__name__), headers)
         return None
 
-    async def _call(self, scope: Scope, receive: Receive, headers: Headers) -> Answer:
-        operation, path = self._operation(scope)
+    async def _call(
+        self, address: _Address, path: dict[str, str], scope: Scope, receive: Receive, headers: Headers
+    ) -> Answer:
+        operation, handler = _chosen(address, scope["method"])
         services, limits = self._services, self._services.settings.limits
-        if operation.secured:
-            services.auth.check(headers.authorization)
-        if "instance_id" in path:
-            services.auth.require_instance(path["instance_id"])
+        address.dialect.enter(services, operation, headers, path)
         given = _parameters(operation, scope)
         body, upload = None, None
         if operation.upload:
@@ -107,7 +101,6 @@ class App:
         elif operation.validator is not None:
             body = await self._body(operation, receive, headers)
         call = Call(operation, path, given, body, _base(scope, headers), headers.authorization, upload)
-        handler = self._handlers[operation.id]
         if inspect.iscoroutinefunction(handler):
             answer: Answer = await handler(services, call)
         else:
@@ -125,38 +118,37 @@ class App:
 
         return read() if len(raw) < 1 << 16 else await anyio.to_thread.run_sync(read)
 
-    def _operation(self, scope: Scope) -> tuple[Operation, dict[str, str]]:
+    def _address(self, scope: Scope) -> tuple[_Address, dict[str, str]]:
         path = scope["path"]
         if len(path) > 1 and path.endswith("/"):
             scope = {**scope, "path": path[:-1], "root_path": ""}
-        for route, by_method in self._routes:
-            matches, child = route.matches(scope)
+        for address in self._addresses:
+            matches, child = address.route.matches(scope)
             if matches is Match.NONE:
                 continue
-            ids: dict[str, str] = child["path_params"]
-            if not all(_ID.fullmatch(value) for value in ids.values()):
+            found: dict[str, str] = child["path_params"]
+            if not all(address.dialect.segment.fullmatch(value) for value in found.values()):
                 break
-            operation = by_method.get(scope["method"])
-            if operation is None:
-                allow = ", ".join(sorted(by_method))
-                raise Problem(405, "method_not_allowed", f"This address takes {allow}.", {"allow": allow})
-            return operation, ids
+            return address, found
         raise Problem(404, "not_found", "Requested object could not be found.")
 
 
-def matched(found: list[Operation], by_id: Mapping[str, Handler]) -> dict[str, Handler]:
-    """The handlers, where they and the operations are the same set.
+def _addresses(dialect: Dialect) -> list[_Address]:
+    found, handlers = dialect.load()
+    paths: dict[str, dict[str, tuple[Operation, Handler | None]]] = {}
+    for operation in found:
+        for path in operation.paths:
+            paths.setdefault(path, {})[operation.method] = operation, handlers.get(operation.id)
+    return [_Address(Route(path, _never), dialect, by_method) for path, by_method in paths.items()]
 
-    Raises:
-        ContractMismatch: They are not.
-    """
-    ids = {operation.id for operation in found} - DIRECT
-    if ids != set(by_id):
-        missing, extra = sorted(ids - set(by_id)), sorted(set(by_id) - ids)
-        raise ContractMismatch(
-            f"operations without a handler: {missing}; handlers without an operation: {extra}"
-        )
-    return dict(by_id)
+
+def _chosen(address: _Address, method: str) -> tuple[Operation, Handler]:
+    operation, handler = address.by_method.get(method, (None, None))
+    if operation is None:
+        allow = ", ".join(sorted(address.by_method))
+        raise Problem(405, "method_not_allowed", f"This address takes {allow}.", {"allow": allow})
+    assert handler is not None, "direct operations are taken before"
+    return operation, handler
 
 
 async def _never() -> None:
@@ -196,8 +188,8 @@ async def _send(
     await send({"type": "http.response.body", "body": body})
 
 
-async def _send_problem(send: Send, problem: Problem, headers: Headers) -> None:
-    body = problems.body(headers.request_id, problem.code, problem.message, problem.target)
+async def _send_problem(send: Send, dialect: Dialect, problem: Problem, headers: Headers) -> None:
+    body = dialect.body(headers.request_id, problem)
     more = [(name.encode(), value.encode()) for name, value in problem.headers.items()]
     await _send(send, problem.status, body, headers, [_JSON, *more])
 

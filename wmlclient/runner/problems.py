@@ -1,4 +1,4 @@
-"""Failures as the v3 API answers them: one body, exact codes."""
+"""Failures as the contracts answer them: one body each, exact codes."""
 
 from __future__ import annotations
 
@@ -65,6 +65,11 @@ def body(trace: str, code: str, message: str, target: dict[str, str] | None = No
     if target is not None:
         detail["target"] = target
     return orjson.dumps({"trace": trace, "errors": [detail]})
+
+
+def watson_body(trace: str, problem: Problem) -> bytes:
+    """A problem as the v3 API tells it."""
+    return body(trace, problem.code, problem.message, problem.target)
 
 
 def unexpected(name: str) -> Problem:

@@ -79,6 +79,8 @@ class Operation:
         parameters: Those of query and header.
         secured: Whether it needs a bearer token.
         upload: Whether its body is bytes.
+        form: Whether its body is a form.
+        other_path: A second template that leads to it, with its parameters of the query in the path; or None.
         validator: Checks a JSON body; None where there is none.
     """
 
@@ -89,6 +91,13 @@ class Operation:
     secured: bool
     upload: bool
     validator: Any = field(default=None, repr=False, eq=False)
+    form: bool = False
+    other_path: str | None = None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All templates that lead to it."""
+        return (self.path,) if self.other_path is None else (self.path, self.other_path)
 
     def check_body(self, body: Any) -> None:
         """Return where a body has the form that the contract says.
@@ -122,7 +131,7 @@ def _operation(
     document: Mapping[str, Any], definitions: dict[str, Any], path: str, method: str, raw: Mapping[str, Any]
 ) -> Operation:
     parameters: list[Parameter] = []
-    upload, validator = False, None
+    upload, validator, form = False, None, False
     for reference in raw.get("parameters", ()):
         given = (
             document["parameters"][reference["$ref"].rpartition("/")[2]] if "$ref" in reference else reference
@@ -133,6 +142,8 @@ def _operation(
             if not upload:
                 whole = {"allOf": [_plain_schema(schema)], "definitions": definitions}
                 validator = jsonschema.Draft4Validator(whole)
+        elif given["in"] == "formData":
+            form = True
         elif given["in"] in ("query", "header"):
             parameters.append(
                 Parameter(
@@ -146,7 +157,17 @@ def _operation(
             )
     security = raw.get("security", document.get("security", []))
     secured = any("bearer" in choice for choice in security)
-    return Operation(raw["operationId"], method.upper(), path, tuple(parameters), secured, upload, validator)
+    return Operation(
+        raw["operationId"],
+        method.upper(),
+        path,
+        tuple(parameters),
+        secured,
+        upload,
+        validator,
+        form,
+        raw.get("x-also-at"),
+    )
 
 
 def _plain_schema(schema: Any) -> Any:

@@ -3,41 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from concurrent.futures import Future
 from typing import Any
 
 import anyio.to_thread
 
-from ..engine.errors import Invalid
 from ..store import PendingArchive
 from .registry import Call, Services
-from .views import Views
 
 _PIECE = 1 << 20
-
-
-def views(services: Services, call: Call) -> Views:
-    """What makes this answer's JSON."""
-    return Views(call.base, services.auth.instance_id)
-
-
-def start_of(call: Call) -> int | None:
-    """Where the page starts: the token of a ``next`` link.
-
-    Raises:
-        Invalid: ``invalid_query_parameter_value``.
-    """
-    token: str | None = call.given["start"]
-    if token is None:
-        return None
-    if not re.fullmatch(r"[0-9]{1,18}", token):
-        raise Invalid(
-            "invalid_query_parameter_value",
-            "The parameter start is not the token of a `next` link.",
-            {"type": "parameter", "name": "start"},
-        )
-    return int(token)
 
 
 async def receive(services: Services, call: Call) -> PendingArchive:

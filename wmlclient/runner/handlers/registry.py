@@ -14,8 +14,6 @@ from ..engine.service import Engine
 from ..routes import Operation
 from ..settings import Settings
 
-_MODULES = ("tokens", "instances", "definitions", "models", "published", "deployments")
-
 
 @frozen
 class Services:
@@ -74,24 +72,34 @@ class Answer:
 
 Handler = Callable[[Services, Call], "Answer | Awaitable[Answer]"]
 
-_HANDLERS: dict[str, Handler] = {}
 
+class Handlers:
+    """The handlers of one contract, each registered by the decorator :meth:`operation`.
 
-def operation(*ids: str) -> Callable[[Handler], Handler]:
-    """Name the operations that a function handles."""
+    Args:
+        package: Where they are.
+        modules: The modules in it that hold some.
+    """
 
-    def register(handler: Handler) -> Handler:
-        for id in ids:
-            if id in _HANDLERS:
-                raise RuntimeError(f"{id} has two handlers")
-            _HANDLERS[id] = handler
-        return handler
+    def __init__(self, package: str, modules: tuple[str, ...]) -> None:
+        self._package = package
+        self._modules = modules
+        self._by_id: dict[str, Handler] = {}
 
-    return register
+    def operation(self, *ids: str) -> Callable[[Handler], Handler]:
+        """Name the operations that a function handles."""
 
+        def register(handler: Handler) -> Handler:
+            for id in ids:
+                if id in self._by_id:
+                    raise RuntimeError(f"{id} has two handlers")
+                self._by_id[id] = handler
+            return handler
 
-def handlers() -> dict[str, Handler]:
-    """All handlers by ``operationId``."""
-    for name in _MODULES:
-        importlib.import_module(f"{__package__}.{name}")
-    return dict(_HANDLERS)
+        return register
+
+    def all(self) -> dict[str, Handler]:
+        """All of them by ``operationId``."""
+        for name in self._modules:
+            importlib.import_module(f"{self._package}.{name}")
+        return dict(self._by_id)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ..engine.clock import iso, now_ms
+from ...engine.clock import iso, now_ms
+from ..registry import Answer, Call, Services
+from . import operation
 from .common import views
-from .registry import Answer, Call, Services, operation
 
 _CREATED = "created_at"
 

@@ -7,10 +7,12 @@ from typing import Any
 
 import anyio.to_thread
 
-from ..engine.errors import field_error, missing
-from ..store import Deployment
-from .common import ended, start_of, views
-from .registry import Answer, Call, Services, operation
+from ...engine.errors import field_error, missing
+from ...store import Deployment
+from ..common import ended
+from ..registry import Answer, Call, Services
+from . import operation
+from .common import start_of, views
 from .views import Views, page
 
 _ASSET = re.compile(r".*/published_models/([A-Za-z0-9-]{1,64})/?")

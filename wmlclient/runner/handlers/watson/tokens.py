@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .registry import Answer, Call, Services, operation
+from ..registry import Answer, Call, Services
+from . import operation
 
 
 @operation("Token_Get", "Token_GetV2")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from ..engine import connections
-from ..engine.clock import iso
-from ..engine.schemas import input_schema, label_column
-from ..store import Definition, Deployment, Model, Page, Version
+from ...engine import connections
+from ...engine.clock import iso
+from ...engine.schemas import input_schema, label_column
+from ...store import Definition, Deployment, Model, Page, Version
 
 T = TypeVar("T")
 

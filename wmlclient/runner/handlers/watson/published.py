@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ..registry import Answer, Call, Services
+from . import operation
 from .common import start_of, views
-from .registry import Answer, Call, Services, operation
 from .views import page
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import anyio.to_thread
 
-from ..engine.errors import Invalid, NotFound
-from ..store import Version
-from .common import receive, start_of, views
-from .registry import Answer, Call, Services, operation
+from ...engine.errors import Invalid, NotFound
+from ...store import Version
+from ..common import receive
+from ..registry import Answer, Call, Services
+from . import operation
+from .common import start_of, views
 from .views import page
 
 
