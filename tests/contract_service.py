@@ -15,14 +15,17 @@ from attrs import define, field
 from runner_fakes import FakeSpark, FakeTopics, ManualDelay, eventually
 
 from wmlclient import contract, wire
+from wmlclient.runner import compose
 from wmlclient.runner.app import App
 from wmlclient.runner.auth import Authenticator
 from wmlclient.runner.dialects import WATSON
 from wmlclient.runner.engine.service import Engine
 from wmlclient.runner.handlers import Services
+from wmlclient.runner.logins import Logins
 from wmlclient.runner.routes import Operation, body_schema, operations
 from wmlclient.runner.server import _bind, _uvicorn
 from wmlclient.runner.settings import Settings
+from wmlclient.runner.users import Users
 
 DOCUMENT = contract.load(WATSON.name)
 OPERATIONS = {operation.id: operation for operation in operations(DOCUMENT)}
@@ -89,6 +92,7 @@ class Service:
     url: str
     engine: Engine
     auth: Authenticator
+    logins: Logins
     spark: FakeSpark
     topics: FakeTopics
     session: requests.Session = field(factory=requests.Session)
@@ -204,17 +208,25 @@ def start(home: Path, settings: Settings) -> tuple[Service, Callable[[], None]]:
     """A service on a free port, and what ends it."""
     spark, topics = FakeSpark(), FakeTopics()
     engine = Engine(
-        home, spark, topics, delay=ManualDelay(), allow_foreign_classes=settings.allow_foreign_classes
+        home,
+        spark,
+        topics,
+        delay=ManualDelay(),
+        kernels=compose.kernels(settings),
+        session_settings=settings.sessions,
+        allow_foreign_classes=settings.allow_foreign_classes,
     )
     engine.start()
-    auth = Authenticator(b"k" * 48, USER, PASSWORD, INSTANCE, settings.token_lifetime)
+    key, users = b"k" * 48, Users(USER, PASSWORD, engine.store)
+    auth = Authenticator(key, users, INSTANCE, settings.token_lifetime)
+    logins = Logins(key, users, engine.store, settings.token_lifetime)
     listener = _bind("127.0.0.1", 0)
     ready = threading.Event()
-    server = _uvicorn(App(Services(engine, auth, settings)), ready.set)
+    server = _uvicorn(App(Services(engine, auth, logins, settings)), ready.set)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     assert ready.wait(30)
-    service = Service(f"http://127.0.0.1:{listener.getsockname()[1]}", engine, auth, spark, topics)
+    service = Service(f"http://127.0.0.1:{listener.getsockname()[1]}", engine, auth, logins, spark, topics)
 
     def end() -> None:
         service.session.close()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import saved_models
 from contract_service import Service, start
+from ml_service import MlUser, first_user, other_user
 
 from wmlclient.runner.settings import Limits, Settings
 
@@ -60,3 +61,29 @@ def service(shared: Service) -> Iterator[Service]:
 @pytest.fixture
 def no_java(tmp_path: Path) -> dict[str, str]:
     return {"JAVA_HOME": str(tmp_path / "nothing"), "PATH": str(tmp_path / "nothing")}
+
+
+@pytest.fixture(scope="module")
+def user(shared: Service) -> MlUser:
+    return first_user(shared)
+
+
+@pytest.fixture(scope="module")
+def stranger(shared: Service) -> MlUser:
+    return other_user(shared)
+
+
+@pytest.fixture(scope="module")
+def session(user: MlUser) -> Iterator[str]:
+    """One session for the tests that leave it as it was."""
+    id = user.start(name="Session 1")
+    yield id
+    user.operation("closeSessionByForce", id)
+
+
+@pytest.fixture
+def own(user: MlUser) -> Iterator[str]:
+    """A session of a test's own."""
+    id = user.start()
+    yield id
+    user.operation("closeSessionByForce", id)

@@ -11,6 +11,7 @@ from contract_service import INSTANCE, OPERATIONS, PASSWORD, UNKNOWN, USER, Serv
 from runner_fakes import Clock
 
 from wmlclient.runner.auth import Authenticator
+from wmlclient.runner.users import Users
 
 TOKENS = {"Token_Get", "Token_GetV2", "Token_Refresh"}
 SECURED = sorted(set(OPERATIONS) - TOKENS)
@@ -18,15 +19,15 @@ KEY = b"k" * 48
 
 
 def foreign(service: Service) -> str:
-    return Authenticator(KEY, USER, PASSWORD, "another-instance").issue()
+    return Authenticator(KEY, Users(USER, PASSWORD), "another-instance").issue()
 
 
 def expired(service: Service) -> str:
-    return Authenticator(KEY, USER, PASSWORD, INSTANCE, 60, Clock().seconds).issue()
+    return Authenticator(KEY, Users(USER, PASSWORD), INSTANCE, 60, Clock().seconds).issue()
 
 
 def forged(service: Service) -> str:
-    return Authenticator(b"z" * 48, USER, PASSWORD, INSTANCE).issue()
+    return Authenticator(b"z" * 48, Users(USER, PASSWORD), INSTANCE).issue()
 
 
 KINDS: dict[str, tuple[Callable[[Service], str | None], int, str]] = {

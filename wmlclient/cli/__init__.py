@@ -1,4 +1,4 @@
-"""The command line: ``wmlclient serve | models | describe | deployments | parity | score | tail | doctor``.
+"""The command line: ``wmlclient serve | users | models | describe | deployments | parity | score | tail | doctor``.
 
 Commands are loaded when they are asked for, so that ``--help`` and completion are quick.
 """
@@ -12,6 +12,7 @@ import click
 
 _COMMANDS = {
     "serve": ("serve", "Run the scoring service in the foreground."),
+    "users": ("users", "Add, list and remove users of a runner."),
     "models": ("models", "List, show, publish and delete models."),
     "describe": ("describe", "Say what a saved model is made of; no service is needed."),
     "deployments": ("deployments", "List, show, create, stop, start and delete deployments."),

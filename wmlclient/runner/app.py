@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -19,7 +20,7 @@ from .engine.errors import EngineError, Invalid, NoRoom
 from .handlers import Answer, Call, Handler, Services
 from .incoming import Disconnected, Gate, Headers, Receive, Scope, Send, chunks, parse_json, whole
 from .problems import Problem
-from .routes import Operation
+from .routes import Operation, Parameter
 from .store import StorageFull
 
 logger = logging.getLogger("wmlclient.runner.http")
@@ -91,16 +92,26 @@ class App:
     ) -> Answer:
         operation, handler = _chosen(address, scope["method"])
         services, limits = self._services, self._services.settings.limits
-        address.dialect.enter(services, operation, headers, path)
-        given = _parameters(operation, scope)
+        caller = address.dialect.enter(services, operation, headers, path)
+        given = _parameters(operation, scope, path)
         body, upload = None, None
-        if operation.upload:
+        if operation.upload or operation.form:
 
             def upload() -> Any:
                 return chunks(receive, headers, limits.content, limits.receive_content)
         elif operation.validator is not None:
             body = await self._body(operation, receive, headers)
-        call = Call(operation, path, given, body, _base(scope, headers), headers.authorization, upload)
+        call = Call(
+            operation,
+            path,
+            given,
+            body,
+            _base(scope, headers),
+            headers.authorization,
+            upload,
+            caller,
+            headers.content_type.decode("latin-1"),
+        )
         if inspect.iscoroutinefunction(handler):
             answer: Answer = await handler(services, call)
         else:
@@ -155,7 +166,7 @@ async def _never() -> None:
     raise AssertionError("only the path of a Route is used")
 
 
-def _parameters(operation: Operation, scope: Scope) -> dict[str, Any]:
+def _parameters(operation: Operation, scope: Scope, path: Mapping[str, str]) -> dict[str, Any]:
     if not operation.parameters:
         return {}
     try:
@@ -165,12 +176,13 @@ def _parameters(operation: Operation, scope: Scope) -> dict[str, Any]:
     except ValueError:
         raise Invalid("invalid_query_parameter_value", "The query is malformed.") from None
     sent = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    return {
-        parameter.name: parameter.read(
-            query.get(parameter.name) if parameter.place == "query" else sent.get(parameter.name.lower())
-        )
-        for parameter in operation.parameters
-    }
+
+    def text(parameter: Parameter) -> str | None:
+        if parameter.place == "query":
+            return query.get(parameter.name, path.get(parameter.name))
+        return sent.get(parameter.name.lower())
+
+    return {parameter.name: parameter.read(text(parameter)) for parameter in operation.parameters}
 
 
 def _base(scope: Scope, headers: Headers) -> str:
@@ -201,7 +213,11 @@ async def _send_file(answer: Answer, scope: Scope, receive: Receive, send: Send,
         media_type="application/octet-stream",
         headers={"x-global-transaction-id": headers.request_id},
     )
-    await response(scope, receive, send)
+    try:
+        await response(scope, receive, send)
+    finally:
+        if answer.temporary:
+            answer.file.unlink(missing_ok=True)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

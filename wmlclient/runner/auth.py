@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import hmac
 import re
 import secrets
 import time
@@ -22,6 +20,7 @@ import jwt
 
 from .private import write_private
 from .problems import Problem
+from .users import Users
 
 #: Seconds after its end in which a token can still be exchanged for a new one.
 REFRESHABLE = 24 * 3600
@@ -37,8 +36,7 @@ class Authenticator:
 
     Args:
         key: Secret of the signatures, 32 bytes or more.
-        username: The user.
-        password: Its password.
+        users: Who may log in.
         instance_id: The service instance that tokens are for.
         lifetime: Seconds until a token expires.
         clock: Seconds since 1970.
@@ -47,20 +45,19 @@ class Authenticator:
     def __init__(
         self,
         key: bytes,
-        username: str,
-        password: str,
+        users: Users,
         instance_id: str,
         lifetime: float = 3600.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._key = key
-        self._username = username.encode()
-        self._password = password.encode()
+        self._users = users
         self.instance_id = instance_id
         self._lifetime = lifetime
         self._clock = clock
         # The hot path looks a token up here instead of computing a signature; when it expires is asked each time.
         self._known: dict[bytes, float] = {}
+        self._generation = users.generation()
 
     def login(self, header: str | None) -> str:
         """A new token for ``Authorization: Basic ...``.
@@ -83,17 +80,18 @@ class Authenticator:
                 "Give user and password as `Authorization: Basic ...` to get a token.",
                 "Basic",
             ) from None
-        # Both are compared, always, so that the time says nothing.
-        right = hmac.compare_digest(user, self._username) & hmac.compare_digest(password, self._password)
-        if not (right and colon):
+        caller = self._users.verify(user.decode("utf-8", "replace"), password.decode("utf-8", "replace"))
+        if caller is None or not colon:
             raise _unauthorized("invalid_credentials", "Wrong user or password.", "Basic")
-        return self.issue()
+        return self.issue(caller.name)
 
-    def issue(self) -> str:
-        """A new token."""
+    def issue(self, username: str | None = None) -> str:
+        """A new token for a user, by default the first one."""
+        name = self._users.first if username is None else username
         now = int(self._clock())
         claims = {
-            "sub": hashlib.sha256(self._username).hexdigest()[:32],
+            # Base64 of hexadecimal digits needs no character that only one of the alphabets has.
+            "sub": name.encode().hex(),
             "instanceId": self.instance_id,
             "iat": now,
             "exp": now + max(1, int(self._lifetime)),
@@ -107,6 +105,10 @@ class Authenticator:
         Raises:
             Problem: 401 or 403, with the code of the v3 API.
         """
+        generation = self._users.generation()
+        if generation != self._generation:
+            self._known.clear()
+            self._generation = generation
         expires = self._known.get(header) if header is not None else None
         if expires is None:
             expires = self._verify(header)
@@ -121,11 +123,12 @@ class Authenticator:
         Raises:
             Problem: 401.
         """
-        if self._claims(token)["exp"] + REFRESHABLE <= self._clock():
+        claims = self._claims(token)
+        if claims["exp"] + REFRESHABLE <= self._clock():
             raise _unauthorized(
                 "expired_authorization_token", "The authorization token expired too long ago; log in again."
             )
-        return self.issue()
+        return self.issue(bytes.fromhex(claims["sub"]).decode())
 
     def require_instance(self, instance_id: str) -> None:
         """Return where the path names our instance.
@@ -168,7 +171,9 @@ class Authenticator:
             )
             if isinstance(claims["exp"], bool) or not isinstance(claims["exp"], (int, float)):
                 raise jwt.InvalidTokenError
-        except (jwt.InvalidTokenError, ValueError, RecursionError):
+            if self._users.get(bytes.fromhex(claims["sub"]).decode()) is None:
+                raise jwt.InvalidTokenError
+        except (jwt.InvalidTokenError, ValueError, TypeError, RecursionError):
             raise _unauthorized(
                 "invalid_authorization_token", "The authorization token is not valid."
             ) from None

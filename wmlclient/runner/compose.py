@@ -12,6 +12,7 @@ from typing import Any
 
 from attrs import evolve
 
+from .engine.kernels import Kernels
 from .engine.ports import KafkaEndpoint, SparkPool, SparkRunner, SparkUnavailable, TopicAdmin
 from .settings import Settings
 
@@ -115,3 +116,13 @@ def spark_pool(home: Path, settings: Settings) -> SparkPool:
 def topic_admin(embedded: Embedded) -> TopicAdmin:
     """What looks at topics."""
     return Topics(embedded)
+
+
+def kernels(settings: Settings) -> Kernels | None:
+    """Where sessions run; None where the packages for them are not installed."""
+    try:
+        from .kernels.jupyter import JupyterKernels
+    except ImportError as error:
+        logger.info("no sessions: %s", error)
+        return None
+    return JupyterKernels(settings.session_limits)

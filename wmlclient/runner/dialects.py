@@ -10,10 +10,11 @@ from attrs import frozen
 from wmlclient import contract
 
 from . import problems
-from .handlers import Handler, Handlers, Services, watson
+from .handlers import Handler, Handlers, Services, mlserver, watson
 from .incoming import Headers
 from .problems import Problem
 from .routes import Operation, operations
+from .users import ANYBODY, Caller
 
 
 class ContractMismatch(Exception):
@@ -28,7 +29,7 @@ class Dialect:
         name: Its document.
         handlers: What handles its operations.
         segment: What a parameter of a path may be; an address with another is not found.
-        enter: Lets a caller in to an operation with these parameters of its path, or raises :class:`Problem`.
+        enter: Says who calls an operation with these parameters of its path, or raises :class:`Problem`.
         body: Makes the body of a failure, from the request's id and the problem.
         direct: Operations that are taken before the router is asked, and so have no handler.
     """
@@ -36,7 +37,7 @@ class Dialect:
     name: str
     handlers: Handlers
     segment: re.Pattern[str]
-    enter: Callable[[Services, Operation, Headers, Mapping[str, str]], None]
+    enter: Callable[[Services, Operation, Headers, Mapping[str, str]], Caller]
     body: Callable[[str, Problem], bytes]
     direct: frozenset[str] = frozenset()
 
@@ -67,11 +68,18 @@ def matched(found: list[Operation], by_id: Mapping[str, Handler]) -> dict[str, H
 
 def _enter_watson(
     services: Services, operation: Operation, headers: Headers, path: Mapping[str, str]
-) -> None:
+) -> Caller:
     if operation.secured:
         services.auth.check(headers.authorization)
     if "instance_id" in path:
         services.auth.require_instance(path["instance_id"])
+    return ANYBODY
+
+
+def _enter_ml_server(
+    services: Services, operation: Operation, headers: Headers, path: Mapping[str, str]
+) -> Caller:
+    return services.logins.check(headers.authorization) if operation.secured else ANYBODY
 
 
 WATSON = Dialect(
@@ -84,5 +92,14 @@ WATSON = Dialect(
     direct=frozenset(("Deployments_Score", "InstanceDeployments_Score")),
 )
 
+ML_SERVER = Dialect(
+    name="ml_server",
+    handlers=mlserver.handlers,
+    # Names and versions of services are free.
+    segment=re.compile(r"[^\x00-\x1f\x7f]{1,255}"),
+    enter=_enter_ml_server,
+    body=problems.ml_server_body,
+)
+
 #: All of them. An address of no contract is answered in the words of the first.
-DIALECTS = (WATSON,)
+DIALECTS = (WATSON, ML_SERVER)

@@ -43,6 +43,7 @@ class Headers:
     fetch_site: bytes | None = None
     length: int | None = None
     encoding: bytes | None = None
+    content_type: bytes = b""
 
     @classmethod
     def of(cls, scope: Scope) -> Headers:
@@ -62,6 +63,8 @@ class Headers:
                 found.origin = value
             elif name == b"sec-fetch-site":
                 found.fetch_site = value
+            elif name == b"content-type":
+                found.content_type = value
             elif name == b"content-encoding":
                 found.encoding = value
         if not found.request_id:

@@ -10,8 +10,10 @@ from .engine import errors
 
 _STATUS: dict[type[errors.EngineError], int] = {
     errors.Invalid: 400,
+    errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
+    errors.Gone: 410,
     errors.NotSupported: 501,
     errors.NotReady: 503,
     errors.NoRoom: 507,
@@ -70,6 +72,12 @@ def body(trace: str, code: str, message: str, target: dict[str, str] | None = No
 def watson_body(trace: str, problem: Problem) -> bytes:
     """A problem as the v3 API tells it."""
     return body(trace, problem.code, problem.message, problem.target)
+
+
+def ml_server_body(trace: str, problem: Problem) -> bytes:
+    """A problem as Machine Learning Server tells it: ``{"message", "link", "exceptionType"}``."""
+    kind = "".join(word.capitalize() for word in problem.code.split("_")) + "Exception"
+    return orjson.dumps({"message": problem.message, "link": "", "exceptionType": kind})
 
 
 def unexpected(name: str) -> Problem:

@@ -26,6 +26,7 @@ class Parameter:
         minimum: Smallest number, or None.
         maximum: Largest number, or None.
         default: Value where the request has none.
+        required: Whether every request has one.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Parameter:
     minimum: int | None = None
     maximum: int | None = None
     default: Any = None
+    required: bool = False
 
     def read(self, text: str | None) -> Any:
         """The parameter's value.
@@ -42,6 +44,12 @@ class Parameter:
             Invalid: ``invalid_query_parameter_value``.
         """
         if text is None:
+            if self.required:
+                raise Invalid(
+                    "missing_query_parameter",
+                    f"The parameter {self.name} is missing.",
+                    {"type": "parameter", "name": self.name},
+                )
             return self.default
         if self.type == "string":
             return text
@@ -153,6 +161,7 @@ def _operation(
                     given.get("minimum"),
                     given.get("maximum"),
                     given.get("default"),
+                    given["in"] == "query" and given.get("required", False),
                 )  # fmt: skip
             )
     security = raw.get("security", document.get("security", []))
@@ -201,11 +210,10 @@ def _invalid_body(error: jsonschema.ValidationError) -> Invalid:
 def _why(error: jsonschema.ValidationError) -> str:
     # jsonschema's own message quotes the value, which may be a secret or a megabyte.
     expected = error.validator_value
+    several = expected if isinstance(expected, list) else [expected]
     words = {
-        "type": f"expected: {' or '.join(expected) if isinstance(expected, list) else expected}",
-        "enum": f"expected one of: {', '.join(str(each) for each in expected if each is not None)}"
-        if isinstance(expected, list)
-        else "",
+        "type": f"expected: {' or '.join(str(each) for each in several)}",
+        "enum": f"expected one of: {', '.join(str(each) for each in several if each is not None)}",
         "minLength": "it is empty",
         "minItems": "it is empty",
         "maxItems": f"more than {expected} entries",

@@ -201,6 +201,8 @@ def _engine(settings: Settings, home: Home, embedded: Embedded) -> Engine:
         compose.topic_admin(embedded),
         allow_foreign_classes=settings.allow_foreign_classes,
         allow_uncertified=settings.allow_uncertified,
+        kernels=compose.kernels(settings),
+        session_settings=settings.sessions,
     )
 
 
@@ -212,6 +214,8 @@ def _app(
     from .auth import INSTANCE_ID, Authenticator, signing_key
     from .handlers import Services
     from .home import identity
+    from .logins import Logins
+    from .users import Users
 
     if settings.instance_id is not None and not INSTANCE_ID.fullmatch(settings.instance_id):
         raise StartFailed(
@@ -224,9 +228,10 @@ def _app(
     username, password, instance_id = identity(
         engine.store, settings.username, settings.password, settings.instance_id
     )
-    auth = Authenticator(
-        signing_key(home.path / "secret.key"), username, password, instance_id, settings.token_lifetime
-    )
+    key = signing_key(home.path / "secret.key")
+    users = Users(username, password, engine.store)
+    auth = Authenticator(key, users, instance_id, settings.token_lifetime)
+    logins = Logins(key, users, engine.store, settings.token_lifetime)
     host, port = listener.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - looked for, not bound
     credentials = {
@@ -235,7 +240,7 @@ def _app(
         "password": password,
         "instance_id": instance_id,
     }
-    return credentials, App(Services(engine, auth, settings))
+    return credentials, App(Services(engine, auth, logins, settings))
 
 
 def _uvicorn(app: Any, on_started: Callable[[], None]) -> Any:

@@ -7,6 +7,8 @@ from typing import Literal
 
 from attrs import field, frozen
 
+from .engine import kernels, sessions
+
 DEFAULT_PORT = 12800
 
 KafkaSecurity = Literal["sasl_plaintext", "plaintext"]
@@ -49,6 +51,8 @@ class Settings:
         allow_foreign_classes: Whether a model may hold stages that are not Spark's own, whose code Spark then runs.
         score_wait: Seconds that a score waits for a deployment that is on its way.
         limits: How much a client may send.
+        sessions: How sessions are kept.
+        session_limits: What each session may use.
     """
 
     home: Path
@@ -66,3 +70,5 @@ class Settings:
     score_wait: float = 120.0
     allow_foreign_classes: bool = False
     limits: Limits = field(factory=Limits)
+    sessions: sessions.Settings = field(factory=sessions.Settings)
+    session_limits: kernels.Limits = field(factory=kernels.Limits)

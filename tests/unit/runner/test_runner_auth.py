@@ -14,6 +14,7 @@ from runner_fakes import Clock
 
 from wmlclient.runner.auth import REFRESHABLE, Authenticator, signing_key
 from wmlclient.runner.problems import Problem
+from wmlclient.runner.users import Users
 
 KEY = b"k" * 48
 INSTANCE = "360c510b-4917-4f2e-a4b1-ffd8b1bd9d64"
@@ -30,7 +31,8 @@ def auth(clock: Clock) -> Authenticator:
 
 
 def make(clock: Clock, **changes: Any) -> Authenticator:
-    given = {"key": KEY, "username": "user", "password": "pässword:x", "instance_id": INSTANCE, **changes}
+    users = Users(changes.pop("username", "user"), "pässword:x")
+    given = {"key": KEY, "users": users, "instance_id": INSTANCE, **changes}
     return Authenticator(**given, clock=clock.seconds)
 
 

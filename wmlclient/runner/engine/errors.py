@@ -41,6 +41,14 @@ class NotFound(EngineError):
         super().__init__(code, message, target)
 
 
+class Forbidden(EngineError):
+    """Not for this caller."""
+
+
+class Gone(EngineError):
+    """It was there, and has come to an end by itself."""
+
+
 class Conflict(EngineError):
     """Right in itself, but not in this state."""
 

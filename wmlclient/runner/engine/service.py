@@ -13,9 +13,12 @@ from .contents import Contents
 from .definitions import DefinitionService
 from .deployments import DeploymentService
 from .errors import EngineError
+from .kernels import Kernels, NoKernels
 from .models import ModelService
 from .ports import SparkPool, TopicAdmin
 from .scorers import OnlineScorers
+from .sessions import SessionService, Settings
+from .snapshots import SnapshotService
 from .streams import StreamService
 
 _PREDICTIONS = "prediction_count"
@@ -32,6 +35,8 @@ class Engine:
         delay: Calls a function later.
         allow_foreign_classes: Whether models may hold stages that are not Spark's own.
         allow_uncertified: Whether models that cannot be compared with Spark are scored natively all the same.
+        kernels: Where sessions run; None where they cannot.
+        session_settings: How sessions are kept.
 
     Attributes:
         store: Rows.
@@ -42,6 +47,8 @@ class Engine:
         scorers: Loaded online deployments.
         streams: Streams.
         deployments: Deployments.
+        sessions: Sessions.
+        snapshots: Snapshots of sessions.
     """
 
     def __init__(
@@ -53,6 +60,8 @@ class Engine:
         delay: Later = later,
         allow_foreign_classes: bool = False,
         allow_uncertified: bool = False,
+        kernels: Kernels | None = None,
+        session_settings: Settings | None = None,
     ) -> None:
         self._spark = spark
         self.store = Store(home / "runner.db")
@@ -69,6 +78,15 @@ class Engine:
         self.deployments = DeploymentService(
             self.store, self.contents, self.certificates, spark, self.scorers, self.streams, clock
         )
+        self.sessions = SessionService(
+            kernels or NoKernels("Sessions need more packages. Run: pip install 'wmlclient[sessions]'"),
+            home / "sessions",
+            session_settings,
+            clock,
+        )
+        self.snapshots = SnapshotService(
+            self.store, ArchiveStore(home, "snapshots", ".zip"), self.sessions, clock
+        )
         self._predictions = int(self.store.setting(_PREDICTIONS) or 0)
         self._predictions_lock = threading.Lock()
 
@@ -78,12 +96,15 @@ class Engine:
         for model_id in self.store.models.being_deleted():
             self._take_down(model_id, ignore_spark_errors=True)
         self.contents.sweep()
+        self.snapshots.sweep()
         self.deployments.resume()
         self.certificates.resume()
+        self.sessions.start()
 
     def close(self) -> None:
         """End everything that runs. Streams keep their desired state and go on after the next start."""
         self.predictions()
+        self.sessions.close()
         self.deployments.close()
         self.streams.close()
         self.certificates.close()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
+import anyio
 import anyio.to_thread
 
 from ..store import PendingArchive
@@ -32,6 +34,14 @@ async def receive(services: Services, call: Call) -> PendingArchive:
         pending.discard()
         raise
     return pending
+
+
+async def receive_to(call: Call, target: Path) -> None:
+    """Take the body of an upload to a file that is gone again soon."""
+    assert call.chunks is not None
+    async with await anyio.open_file(target, "wb") as file:
+        async for part in call.chunks():
+            await file.write(part)
 
 
 async def ended(future: Future[Any], seconds: float) -> bool:

@@ -11,8 +11,10 @@ from attrs import field, frozen
 
 from ..auth import Authenticator
 from ..engine.service import Engine
+from ..logins import Logins
 from ..routes import Operation
 from ..settings import Settings
+from ..users import ANYBODY, Caller
 
 
 @frozen
@@ -22,11 +24,13 @@ class Services:
     Attributes:
         engine: What the service does.
         auth: Who may call.
+        logins: Who may call Machine Learning Server.
         settings: How the server was started.
     """
 
     engine: Engine
     auth: Authenticator
+    logins: Logins
     settings: Settings
 
 
@@ -41,7 +45,9 @@ class Call:
         body: The JSON body, or None.
         base: Scheme and host of the request, e.g. ``http://127.0.0.1:12800``: the start of every URL in an answer.
         authorization: The ``Authorization`` header, or None.
-        chunks: The body of an upload, as it comes.
+        chunks: The body of an upload or of a form, as it comes.
+        caller: Who calls.
+        content_type: The ``Content-Type`` header.
     """
 
     operation: Operation
@@ -51,6 +57,8 @@ class Call:
     base: str
     authorization: bytes | None = field(default=None, repr=False)
     chunks: Callable[[], AsyncIterator[bytes]] | None = None
+    caller: Caller = ANYBODY
+    content_type: str = ""
 
 
 @frozen
@@ -62,12 +70,14 @@ class Answer:
         body: JSON-ready, or None for an empty body.
         headers: Further headers.
         file: A file that is the body.
+        temporary: Whether that file is removed once it is sent.
     """
 
     status: int = 200
     body: Any = None
     headers: dict[str, str] = field(factory=dict)
     file: Path | None = None
+    temporary: bool = False
 
 
 Handler = Callable[[Services, Call], "Answer | Awaitable[Answer]"]

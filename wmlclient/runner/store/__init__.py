@@ -9,18 +9,21 @@ from __future__ import annotations
 from .archives import ArchiveStore, PendingArchive
 from .database import Store
 from .errors import Referenced, StorageFull, StoreError
-from .records import Definition, Deployment, Model, Page, Version
+from .records import Definition, Deployment, Login, Model, Page, Snapshot, User, Version
 
 __all__ = [
     "ArchiveStore",
     "Definition",
     "Deployment",
+    "Login",
     "Model",
     "Page",
     "PendingArchive",
     "Referenced",
+    "Snapshot",
     "StorageFull",
     "Store",
     "StoreError",
+    "User",
     "Version",
 ]

@@ -81,21 +81,26 @@ class PendingArchive:
 
 
 class ArchiveStore:
-    """The folders ``archives/`` and ``unpacked/`` of a home.
+    """A folder of archives, and the folder ``unpacked/`` beside it.
 
     Args:
         home: The runner's folder.
+        folder: The folder's name in it.
+        suffix: What the archives' names end with.
     """
 
-    def __init__(self, home: str | os.PathLike[str]) -> None:
-        self._archives = Path(home) / "archives"
-        self._unpacked = Path(home) / "unpacked"
+    def __init__(
+        self, home: str | os.PathLike[str], folder: str = "archives", suffix: str = ".tar.gz"
+    ) -> None:
+        self._archives = Path(home) / folder
+        self._suffix = suffix
+        self._unpacked = Path(home) / ("unpacked" if folder == "archives" else f"unpacked-{folder}")
         self._incoming = self._archives / "incoming"
         #: Held between "this digest gets a row" and "no row names this digest any more".
         self.lock = threading.RLock()
         shutil.rmtree(self._incoming, ignore_errors=True)
-        for folder in (self._archives / "sha256", self._incoming, self._unpacked):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in (self._archives / "sha256", self._incoming, self._unpacked):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
         for half in self._unpacked.glob("*.part"):
             shutil.rmtree(half, ignore_errors=True)
 
@@ -108,7 +113,7 @@ class ArchiveStore:
         if not _DIGEST.fullmatch(digest):
             raise StoreError("not a digest")
         name = digest.partition(":")[2]
-        return self._archives / "sha256" / name[:2] / f"{name}.tar.gz"
+        return self._archives / "sha256" / name[:2] / f"{name}{self._suffix}"
 
     def folder(self, digest: str) -> Path:
         """Where the unpacked archive is, or would be."""
@@ -172,7 +177,7 @@ class ArchiveStore:
     def sweep(self, wanted: set[str]) -> list[str]:
         """Remove what no row names, left by a crash; returns the digests."""
         swept = []
-        for path in (self._archives / "sha256").glob("*/*.tar.gz"):
+        for path in (self._archives / "sha256").glob(f"*/*{self._suffix}"):
             digest = "sha256:" + path.name.partition(".")[0]
             if digest not in wanted:
                 self.remove(digest)

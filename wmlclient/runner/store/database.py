@@ -14,8 +14,11 @@ import sqlalchemy as sa
 from attrs import asdict
 
 from . import tables
+from .accounts import Logins, Users
 from .errors import Referenced, StorageFull
 from .records import Definition, Deployment, Model, Page, Version
+from .repository import Repository, record
+from .snapshots import Snapshots
 
 
 class Store:
@@ -40,9 +43,12 @@ class Store:
         sa.event.listen(self._engine, "connect", _durable)
         with self.begin() as connection:
             tables.metadata.create_all(connection)
-        self.definitions = _Definitions(self)
-        self.models = _Models(self)
-        self.deployments = _Deployments(self)
+        self.definitions = _Definitions(self.begin)
+        self.models = _Models(self.begin)
+        self.deployments = _Deployments(self.begin)
+        self.users = Users(self.begin)
+        self.logins = Logins(self.begin)
+        self.snapshots = Snapshots(self.begin)
 
     def close(self) -> None:
         """Close all connections. Twice is fine."""
@@ -100,46 +106,7 @@ def _durable(connection: Any, _record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}").close()
 
 
-def _record(row: Any, cls: type[Any]) -> Any:
-    values = dict(row._mapping)
-    values.pop("seq", None)
-    return cls(**values)
-
-
-class _Repository:
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def _one(self, table: sa.Table, cls: type[Any], id: str) -> Any:
-        with self._store.begin() as connection:
-            row = connection.execute(sa.select(table).where(table.c.id == id)).first()
-        return None if row is None else _record(row, cls)
-
-    def _page(
-        self, table: sa.Table, cls: type[Any], where: list[Any], limit: int, start: int | None
-    ) -> Page[Any]:
-        with self._store.begin() as connection:
-            total = connection.execute(
-                sa.select(sa.func.count()).select_from(table).where(*where)
-            ).scalar_one()
-            query = sa.select(table).where(*where).order_by(table.c.seq).limit(limit + 1)
-            if start is not None:
-                query = query.where(table.c.seq >= start)
-            rows = connection.execute(query).all()
-        more = rows[limit].seq if len(rows) > limit else None
-        return Page([_record(row, cls) for row in rows[:limit]], total, more)
-
-    def _update(self, table: sa.Table, id: str, changes: dict[str, Any], *where: Any) -> bool:
-        with self._store.begin() as connection:
-            done = connection.execute(table.update().where(table.c.id == id, *where).values(**changes))
-            return bool(done.rowcount)
-
-    def _insert(self, table: sa.Table, record: Any) -> None:
-        with self._store.begin() as connection:
-            connection.execute(table.insert().values(**asdict(record, recurse=False)))
-
-
-class _Definitions(_Repository):
+class _Definitions(Repository):
     def add(self, definition: Definition) -> None:
         self._insert(tables.definitions, definition)
 
@@ -158,15 +125,15 @@ class _Definitions(_Repository):
         return self._update(tables.definitions, id, changes, tables.definitions.c.digest.is_(None))
 
     def delete(self, id: str) -> bool:
-        with self._store.begin() as connection:
+        with self._begin() as connection:
             query = tables.definitions.delete().where(tables.definitions.c.id == id)
             return bool(connection.execute(query).rowcount)
 
 
-class _Models(_Repository):
+class _Models(Repository):
     def add(self, model: Model, version: Version) -> None:
         """A model with its first version, in one transaction."""
-        with self._store.begin() as connection:
+        with self._begin() as connection:
             connection.execute(tables.models.insert().values(**asdict(model, recurse=False)))
             connection.execute(tables.versions.insert().values(**asdict(version, recurse=False)))
 
@@ -194,9 +161,9 @@ class _Models(_Repository):
         query = sa.select(table).where(table.c.model_id == model_id).order_by(table.c.seq.desc()).limit(1)
         if with_content:
             query = query.where(table.c.digest.is_not(None))
-        with self._store.begin() as connection:
+        with self._begin() as connection:
             row = connection.execute(query).first()
-        found: Version | None = None if row is None else _record(row, Version)
+        found: Version | None = None if row is None else record(row, Version)
         return found
 
     def set_content(
@@ -204,7 +171,7 @@ class _Models(_Repository):
     ) -> bool:
         """Name the archive of a version that has none yet. False where it is gone or has one."""
         table = tables.versions
-        with self._store.begin() as connection:
+        with self._begin() as connection:
             done = connection.execute(
                 table.update()
                 .where(table.c.id == version_id, table.c.digest.is_(None))
@@ -223,11 +190,11 @@ class _Models(_Repository):
 
     def with_content(self) -> list[Version]:
         """All versions that have an archive."""
-        with self._store.begin() as connection:
+        with self._begin() as connection:
             rows = connection.execute(
                 sa.select(tables.versions).where(tables.versions.c.digest.is_not(None))
             ).all()
-        return [_record(row, Version) for row in rows]
+        return [record(row, Version) for row in rows]
 
     def set_deleted(self, id: str, deleted: bool) -> bool:
         """Say that a model is being taken down, or that it is not after all."""
@@ -235,17 +202,17 @@ class _Models(_Repository):
 
     def being_deleted(self) -> list[str]:
         """Ids of the models that were being taken down when the last run ended."""
-        with self._store.begin() as connection:
+        with self._begin() as connection:
             query = sa.select(tables.models.c.id).where(tables.models.c.deleted)
             return list(connection.execute(query).scalars())
 
     def delete(self, id: str) -> bool:
         """Delete a model and its versions; its deployments must be gone."""
-        with self._store.begin() as connection:
+        with self._begin() as connection:
             return bool(connection.execute(tables.models.delete().where(tables.models.c.id == id)).rowcount)
 
 
-class _Deployments(_Repository):
+class _Deployments(Repository):
     def add(self, deployment: Deployment) -> None:
         self._insert(tables.deployments, deployment)
 
@@ -271,16 +238,16 @@ class _Deployments(_Repository):
 
     def all(self) -> list[Deployment]:
         """Every deployment, those being taken down too."""
-        with self._store.begin() as connection:
+        with self._begin() as connection:
             rows = connection.execute(sa.select(tables.deployments).order_by(tables.deployments.c.seq)).all()
-        return [_record(row, Deployment) for row in rows]
+        return [record(row, Deployment) for row in rows]
 
     def update(self, id: str, **changes: Any) -> bool:
         """Change columns; False where the deployment is gone."""
         return self._update(tables.deployments, id, changes)
 
     def delete(self, id: str) -> bool:
-        with self._store.begin() as connection:
+        with self._begin() as connection:
             query = tables.deployments.delete().where(tables.deployments.c.id == id)
             return bool(connection.execute(query).rowcount)
 
@@ -292,5 +259,5 @@ class _Deployments(_Repository):
             .where(table.c.desired != "deleted")
             .group_by(table.c.model_id)
         )
-        with self._store.begin() as connection:
+        with self._begin() as connection:
             return {str(row[0]): int(row[1]) for row in connection.execute(query)}

@@ -114,6 +114,67 @@ class Deployment:
 
 
 @frozen
+class User:
+    """A local user.
+
+    Attributes:
+        name: Name.
+        hash: Argon2 hash of its password.
+        role: ``owner``, ``contributor`` or ``reader``.
+        created_at: When it was added.
+    """
+
+    name: str
+    hash: str = field(repr=False)
+    role: str
+    created_at: int
+
+
+@frozen
+class Login:
+    """A login and its renewals.
+
+    Attributes:
+        id: Identity.
+        username: Who logged in.
+        started_at: When, in seconds since 1970.
+        renewed_at: When it was last renewed, in seconds since 1970.
+        refresh_digest: Digest of the refresh token.
+        access_id: Identity of the access token.
+    """
+
+    id: str
+    username: str
+    started_at: int
+    renewed_at: int
+    refresh_digest: str = field(repr=False)
+    access_id: str
+
+
+@frozen
+class Snapshot:
+    """Workspace and files of a session.
+
+    Attributes:
+        id: Identity.
+        name: Name.
+        owner: User that made it.
+        runtime: Language of the session.
+        created_at: When it was made.
+        digest: ``sha256:...`` of its zip.
+        size: Bytes of the zip.
+    """
+
+    id: str
+    name: str
+    owner: str
+    runtime: str
+    created_at: int
+    digest: str
+    size: int
+
+
+@frozen
 class Page(Generic[T]):
     """Part of a list.
 

@@ -1,0 +1,39 @@
+"""Tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...logins import Tokens
+from ..registry import Answer, Call, Services
+from . import operation
+
+
+@operation("login")
+def login(services: Services, call: Call) -> Answer:
+    """User and password for a pair of tokens."""
+    tokens = services.logins.login(call.body.get("username"), call.body.get("password"))
+    return Answer(body=_shown(tokens))
+
+
+@operation("renewToken")
+def renew(services: Services, call: Call) -> Answer:
+    """A refresh token for a new pair."""
+    return Answer(body=_shown(services.logins.renew(call.body.get("refreshToken"))))
+
+
+@operation("revokeRefreshToken")
+def revoke(services: Services, call: Call) -> Answer:
+    """No more new pairs for a refresh token."""
+    services.logins.revoke(call.given["refreshToken"])
+    return Answer(body={})
+
+
+def _shown(tokens: Tokens) -> dict[str, Any]:
+    return {
+        "token_type": "Bearer",
+        "access_token": tokens.access,
+        "expires_in": tokens.lifetime,
+        "expires_on": str(tokens.expires_on),
+        "refresh_token": tokens.refresh,
+    }

@@ -1,0 +1,28 @@
+"""Operations that this service does not do; it says so."""
+
+from __future__ import annotations
+
+from ...engine.errors import NotSupported
+from ..registry import Answer, Call, Services
+from . import operation
+
+
+@operation(
+    "getAllWebServices",
+    "getAllWebServiceVersionsByName",
+    "publishWebService",
+    "getWebServiceVersion",
+    "publishWebServiceVersion",
+    "patchWebServiceVersion",
+    "deleteWebServiceVersion",
+    "publishRealtimeWebServiceByName",
+    "publishRealtimeWebServiceByNameVersion",
+    "patchRealtimeWebServiceByNameVersion",
+    "createOrUpdateServicePool",
+    "deleteServicePool",
+    "getServicePoolStatus",
+    "GetWebServiceSwagger",
+)
+async def refuse(services: Services, call: Call) -> Answer:
+    """501."""
+    raise NotSupported("not_supported", "This service has sessions and snapshots, and no web services.")
