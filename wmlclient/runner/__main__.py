@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from .control import Control
+from .engine import kernels, sessions
 from .server import main
 from .settings import DEFAULT_PORT, Settings
 
@@ -55,6 +56,20 @@ from .settings import DEFAULT_PORT, Settings
     is_flag=True,
     help="Take models with stages that are not Spark's own: whoever publishes runs code here.",
 )
+@click.option(
+    "--session-idle",
+    type=click.FloatRange(min=1),
+    default=3600.0,
+    show_default=True,
+    help="Seconds without a call after which a session is closed.",
+)
+@click.option(
+    "--session-memory",
+    type=click.IntRange(min=256),
+    default=4096,
+    show_default=True,
+    help="MiB of memory that a session may use.",
+)
 @click.option("--control-stdin", is_flag=True, hidden=True, help="Obey the parent's pipe and end with it.")
 def serve(
     home: Path,
@@ -68,9 +83,14 @@ def serve(
     allow_uncertified: bool,
     token_lifetime: float,
     allow_foreign_classes: bool,
+    session_idle: float,
+    session_memory: int,
     control_stdin: bool,
 ) -> None:
-    """Serve the Watson ML v3 API. The password is taken from WMLCLIENT_PASSWORD, or generated once."""
+    """Serve the APIs of Watson ML v3 and of Machine Learning Server.
+
+    The password is taken from WMLCLIENT_PASSWORD, or generated once.
+    """
     settings = Settings(
         home=home,
         host=host,
@@ -85,6 +105,8 @@ def serve(
         allow_uncertified=allow_uncertified,
         token_lifetime=token_lifetime,
         allow_foreign_classes=allow_foreign_classes,
+        sessions=sessions.Settings(idle=session_idle),
+        session_limits=kernels.Limits(memory=session_memory << 20),
     )
     run(settings, control=control_stdin)
 

@@ -5,6 +5,7 @@ A runner without pyspark or Java starts and answers all the same; what needs the
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
 from pathlib import Path
@@ -120,9 +121,10 @@ def topic_admin(embedded: Embedded) -> TopicAdmin:
 
 def kernels(settings: Settings) -> Kernels | None:
     """Where sessions run; None where the packages for them are not installed."""
-    try:
-        from .kernels.jupyter import JupyterKernels
-    except ImportError as error:
-        logger.info("no sessions: %s", error)
-        return None
+    for package in ("zmq", "jupyter_client", "ipykernel", "dill"):
+        if importlib.util.find_spec(package) is None:
+            logger.info("no sessions: %s is not installed", package)
+            return None
+    from .kernels.jupyter import JupyterKernels
+
     return JupyterKernels(settings.session_limits)

@@ -15,6 +15,9 @@ from .registry import Call, Services
 
 _PIECE = 1 << 20
 
+#: For calls that check a password: each takes 64 MiB and 50 ms, and who only guesses must not hold all threads.
+guesses = anyio.CapacityLimiter(2)
+
 
 async def receive(services: Services, call: Call) -> PendingArchive:
     """Take the body of an upload to the disk, in pieces, without holding the event loop."""

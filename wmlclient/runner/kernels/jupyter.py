@@ -1,4 +1,7 @@
-"""Python sessions: Jupyter kernels, spoken to over sockets in a private folder."""
+"""Python sessions: Jupyter kernels, spoken to over sockets in a private folder.
+
+Jupyter and its sockets take a third of a second to import, so that waits for the first session.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,7 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import zmq
-from jupyter_client.session import Session
+from typing import TYPE_CHECKING, Any
 
 from ..engine.kernels import (
     Execution,
@@ -31,6 +31,9 @@ from ..engine.kernels import (
 from ..private import write_private
 from . import inside
 from .process import Guarded
+
+if TYPE_CHECKING:
+    import zmq
 
 START_SECONDS = 120.0
 #: Bytes of outputs or an object that are taken from a kernel.
@@ -49,7 +52,7 @@ class JupyterKernels:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._context = zmq.Context()
+        self._context: zmq.Context[Any] | None = None
         self._lock = threading.Lock()
         self._running: list[PythonKernel] = []
         self._closed = False
@@ -64,6 +67,11 @@ class JupyterKernels:
     def start(self, runtime: Runtime, folder: Path) -> Kernel:
         """See :class:`Kernels`."""
         self.check(runtime)
+        import zmq
+
+        with self._lock:
+            if self._context is None:
+                self._context = zmq.Context()
         kernel = PythonKernel(folder, self._limits, self._context)
         with self._lock:
             self._running = [each for each in self._running if not each.closed]
@@ -85,13 +93,17 @@ class JupyterKernels:
             running, self._running = self._running, []
         for kernel in running:
             kernel.end()
-        self._context.term()
+        if self._context is not None:
+            self._context.term()
 
 
 class PythonKernel:
     """A kernel of this very Python; see :class:`Kernel`."""
 
     def __init__(self, folder: Path, limits: Limits, context: zmq.Context[Any]) -> None:
+        import zmq
+        from jupyter_client.session import Session
+
         self._limits = limits
         self._exchange = folder / "exchange"
         for name in ("work", "home", "tmp", "exchange"):
@@ -266,6 +278,8 @@ class PythonKernel:
         Raises:
             KernelEnded: The process is gone.
         """
+        import zmq
+
         poller = zmq.Poller()
         for socket in (self._shell, self._iopub):
             poller.register(socket, zmq.POLLIN)
@@ -295,6 +309,8 @@ class PythonKernel:
         return reply
 
     def _received(self, socket: Any) -> dict[str, Any] | None:
+        import zmq
+
         try:
             _, message = self._session.recv(socket, mode=zmq.NOBLOCK)
             return message if message and isinstance(message["content"], dict) else None

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio.to_thread
+
 from ...logins import Tokens
+from ..common import guesses
 from ..registry import Answer, Call, Services
 from . import operation
 
 
 @operation("login")
-def login(services: Services, call: Call) -> Answer:
+async def login(services: Services, call: Call) -> Answer:
     """User and password for a pair of tokens."""
-    tokens = services.logins.login(call.body.get("username"), call.body.get("password"))
+    given = call.body.get("username"), call.body.get("password")
+    tokens = await anyio.to_thread.run_sync(services.logins.login, *given, limiter=guesses)
     return Answer(body=_shown(tokens))
 
 
