@@ -212,7 +212,7 @@ def start(home: Path, settings: Settings) -> tuple[Service, Callable[[], None]]:
         spark,
         topics,
         delay=ManualDelay(),
-        kernels=compose.kernels(settings),
+        kernels=compose.kernels(home, settings),
         session_settings=settings.sessions,
         allow_foreign_classes=settings.allow_foreign_classes,
     )

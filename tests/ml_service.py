@@ -13,6 +13,7 @@ from contract_service import PASSWORD, USER, Service
 from wmlclient import contract
 from wmlclient.runner import users
 from wmlclient.runner.dialects import ML_SERVER
+from wmlclient.runner.kernels import guard
 from wmlclient.runner.routes import Operation, body_schema, operations
 
 DOCUMENT = contract.load(ML_SERVER.name)
@@ -77,6 +78,15 @@ class MlUser:
         made = self.operation("createSession", json={"runtimeType": "Python", **request})
         assert made.status == 201, made.body
         return str(made.body["sessionId"])
+
+    def kernel(self, id: str) -> Any:
+        """The kernel of a session."""
+        return self.service.engine.sessions.get(self.name, id).kernel
+
+    def processes(self, id: str) -> list[int]:
+        """All processes of a session, its guard first."""
+        top = self.kernel(id).guard_pid
+        return [top, *guard.descendants(top)]
 
     def run(self, id: str, code: str, outputs: list[str] | None = None, **inputs: Any) -> Any:
         """Execute code."""

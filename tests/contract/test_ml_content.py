@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -243,3 +244,15 @@ def test_cancel_interrupts_and_the_session_stays(user: MlUser, own: str) -> None
     assert answer["consoleOutput"] == "on it\n"
     assert user.value(own, "1") == 1
     assert user.operation("cancelSession", own).body == "Nothing runs."
+
+
+def test_a_full_disk_is_507(user: MlUser, own: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("wmlclient.runner.engine.workfiles.shutil.copyfileobj", full)
+    answer = user.operation("uploadSessionFile", own, files={"file": ("a.txt", b"x")})
+    assert answer.failure[:2] == (507, "StorageFullException")
+    monkeypatch.undo()
+    assert user.operation("listSessionFiles", own).body == []
+    assert [path.name for path in user.kernel(own).folder.glob("*.part")] == []

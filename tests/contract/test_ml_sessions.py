@@ -20,6 +20,7 @@ from runner_fakes import eventually
 
 from wmlclient.runner.engine.kernels import Limits
 from wmlclient.runner.engine.sessions import Settings
+from wmlclient.runner.kernels import guard
 from wmlclient.runner.processes import alive
 
 MIB = 1 << 20
@@ -113,7 +114,7 @@ def test_nothing_is_inherited(
         code = "[os.path.realpath(f'/proc/self/fd/{n}') for n in os.listdir('/proc/self/fd')]"
         user.run(id, "import os")
         opened = user.value(id, code)
-        guards = user.value(id, "open(f'/proc/{os.getppid()}/environ').read()")
+        guards = Path(f"/proc/{user.kernel(id).guard_pid}/environ").read_text()
     finally:
         os.close(descriptor)
     assert "a-secret" not in environment.values()
@@ -130,13 +131,71 @@ def test_everything_that_it_started_ends_with_it(user: MlUser, way: str) -> None
     code = (
         "import os, subprocess\n"
         "child = subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
-        "grandchild = int(subprocess.check_output(['sh', '-c', 'sleep 600 >/dev/null & echo $!']))\n"
-        "pids = [os.getpid(), os.getppid(), child.pid, grandchild]"
+        "subprocess.check_output(['sh', '-c', 'sleep 600 >/dev/null & echo $!'])"
     )
-    pids = user.run(id, code, ["pids"])["outputParameters"][0]["value"]
+    before = user.processes(id)
+    user.run(id, code)
+    pids = user.processes(id)
+    assert len(pids) == len(before) + 2
     assert all(alive(pid) for pid in pids)
     assert user.operation(way, id).status == 200
     eventually(lambda: not any(alive(pid) for pid in pids))
+
+
+def test_nothing_outlives_its_guard(user: MlUser) -> None:
+    id = user.start()
+    user.run(id, "import subprocess; child = subprocess.Popen(['sleep', '600'], start_new_session=True)")
+    pids = user.processes(id)
+    if not user.kernel(id).apart:
+        pytest.skip("only a world of its own ends as a whole")
+    os.kill(pids[0], signal.SIGKILL)
+    eventually(lambda: not any(alive(pid) for pid in pids))
+    assert user.operation("listSessionFiles", id).failure == (
+        410,
+        "SessionGoneException",
+        "The session has ended: its guard was killed.",
+    )
+
+
+class TestApart:
+    """What a session sees of the machine, where namespaces can be had."""
+
+    @pytest.fixture
+    def apart(self, user: MlUser, own: str) -> str:
+        if not user.kernel(own).apart:
+            pytest.skip("this system gives no namespaces to a session")
+        return own
+
+    def test_the_runners_files_are_not_there(self, user: MlUser, apart: str) -> None:
+        sessions = user.kernel(apart).folder.parent
+        other = user.start()
+        user.run(other, "open('mine.txt', 'w').write('mine')")
+        assert (sessions.parent / "runner.db").exists()
+        user.run(apart, "import os")
+        assert user.value(apart, "os.listdir(top)", top=str(sessions.parent)) == ["sessions"]
+        assert user.value(apart, "os.listdir(top)", top=str(sessions)) == [apart]
+        for path in (sessions.parent / "runner.db", sessions / other / "work" / "mine.txt"):
+            assert path.exists()
+            done = user.run(apart, "open(path).read()", path=str(path))
+            assert done["errorMessage"].startswith("FileNotFoundError")
+        user.operation("closeSession", other)
+
+    def test_other_processes_are_not_there(self, user: MlUser, apart: str) -> None:
+        user.run(apart, "import os")
+        assert user.value(apart, "[int(each) for each in os.listdir('/proc') if each.isdigit()]") == [1, 2]
+        done = user.run(apart, "os.kill(pid, 0)", pid=os.getpid())
+        assert done["errorMessage"].startswith("ProcessLookupError")
+
+    def test_it_cannot_undo_that(self, user: MlUser, apart: str) -> None:
+        code = (
+            "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+            "got = [libc.umount2(home.encode(), 2), ctypes.get_errno()]"
+        )
+        home = str(user.kernel(apart).folder.parent.parent)
+        done = user.run(apart, code, ["got"], home=home)
+        assert done["outputParameters"][0]["value"] == [-1, 1]
+        powers = "[line.split()[1] for line in open('/proc/self/status') if line.startswith('Cap')]"
+        assert {int(each, 16) for each in user.value(apart, powers)} == {0}
 
 
 def test_force_ends_what_does_not_listen(user: MlUser) -> None:
@@ -170,8 +229,8 @@ def test_sessions_of_two_users_work_at_once(user: MlUser, own: str) -> None:
 def test_a_session_that_is_left_alone_is_closed(serve: Callable[..., Service]) -> None:
     user = first_user(serve(sessions=Settings(idle=0.5)))
     id = user.start()
-    pid = user.value(id, "__import__('os').getpid()")
-    eventually(lambda: not alive(pid))
+    pids = user.processes(id)
+    eventually(lambda: not any(alive(pid) for pid in pids))
     eventually(lambda: not user.operation("listSessions").body)
     assert user.operation("listWorkspaceObjects", id).failure == (
         410,
@@ -210,13 +269,12 @@ def test_sessions_end_with_the_runner_and_snapshots_do_not(tmp_path: Path, end: 
         id = call("POST", "/sessions", json=body, headers=headers).json()["sessionId"]
         code = (
             "import os, subprocess\nkept = 42\n"
-            "child = subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
-            "pids = [os.getpid(), os.getppid(), child.pid]"
+            "child = subprocess.Popen(['sleep', '600'], start_new_session=True).pid"
         )
-        request = {"code": code, "outputParameters": ["pids"]}
-        done = call("POST", f"/sessions/{id}/execute", json=request, headers=headers).json()
-        pids = done["outputParameters"][0]["value"]
-        call("POST", f"/sessions/{id}/execute", json={"code": "del child"}, headers=headers)
+        done = call("POST", f"/sessions/{id}/execute", json={"code": code}, headers=headers).json()
+        assert done["success"], done
+        pids = guard.descendants(process.pid)
+        assert len(pids) >= 3
         made = call("POST", f"/sessions/{id}/snapshot", json={"name": "s"}, headers=headers)
         snapshot = made.json()["snapshotId"]
         assert all(alive(pid) for pid in pids)

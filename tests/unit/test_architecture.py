@@ -21,6 +21,7 @@ MAX_LINES = 400
 HTTP = ("starlette", "connexion", "requests", "uvicorn", "httpx", "urllib3", "http.client", "azure", "msrest")
 KAFKA = ("kafka", "confluent_kafka")
 SPARK = ("pyspark", "py4j")
+JUPYTER = ("jupyter_client", "ipykernel", "IPython", "zmq", "dill")
 # Where the one arrow from the facade's half to the runner's may stand, and only inside a function.
 MAY_START_A_RUNNER = {"wmlclient.client", "wmlclient.pytest_plugin"}
 
@@ -168,10 +169,32 @@ def test_the_engine_knows_no_http_and_starts_no_jvm() -> None:
             "spark",
             "broker",
             "topics",
+            "dialects",
+            "kernels",
+            "logins",
+            "users",
         )
     ]
 
-    assert offences("wmlclient.runner.engine", *HTTP, *KAFKA, *SPARK, *siblings) == []
+    assert offences("wmlclient.runner.engine", *HTTP, *KAFKA, *SPARK, *JUPYTER, *siblings) == []
+
+
+@pytest.mark.parametrize("program", ["guard", "inside", "workspace"])
+def test_what_runs_beside_a_sessions_code_stands_alone(program: str) -> None:
+    """These are started by their path, where nothing of this package can be imported."""
+    assert offences(f"wmlclient.runner.kernels.{program}", "wmlclient", "attrs") == []
+
+
+def test_the_guard_needs_the_standard_library_alone() -> None:
+    path = PACKAGE / "runner" / "kernels" / "guard.py"
+    named = {target.partition(".")[0] for target, _ in imports("wmlclient.runner.kernels.guard", path)}
+    assert named <= set(sys.stdlib_module_names)
+
+
+def test_jupyter_is_known_to_the_kernels_alone() -> None:
+    found = offences("wmlclient", *JUPYTER)
+    assert found
+    assert [each for each in found if not each.startswith("wmlclient/runner/kernels/")] == []
 
 
 def test_the_generated_client_is_reached_from_the_facade_alone() -> None:

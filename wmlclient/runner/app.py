@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import logging
 from collections.abc import Mapping
@@ -83,6 +84,8 @@ class App:
         except StorageFull:
             await _send_problem(send, dialect, problems.from_engine(NoRoom()), headers)
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                return await _send_problem(send, dialect, problems.from_engine(NoRoom()), headers)
             logger.exception("%s %s failed, trace %s", scope["method"], scope["path"], headers.request_id)
             await _send_problem(send, dialect, problems.unexpected(type(error).__name__), headers)
         return None

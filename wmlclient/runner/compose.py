@@ -119,7 +119,7 @@ def topic_admin(embedded: Embedded) -> TopicAdmin:
     return Topics(embedded)
 
 
-def kernels(settings: Settings) -> Kernels | None:
+def kernels(home: Path, settings: Settings) -> Kernels | None:
     """Where sessions run; None where the packages for them are not installed."""
     for package in ("zmq", "jupyter_client", "ipykernel", "dill"):
         if importlib.util.find_spec(package) is None:
@@ -127,4 +127,4 @@ def kernels(settings: Settings) -> Kernels | None:
             return None
     from .kernels.jupyter import JupyterKernels
 
-    return JupyterKernels(settings.session_limits)
+    return JupyterKernels(settings.session_limits, home)

@@ -201,7 +201,7 @@ def _engine(settings: Settings, home: Home, embedded: Embedded) -> Engine:
         compose.topic_admin(embedded),
         allow_foreign_classes=settings.allow_foreign_classes,
         allow_uncertified=settings.allow_uncertified,
-        kernels=compose.kernels(settings),
+        kernels=compose.kernels(home.path, settings),
         session_settings=settings.sessions,
     )
 

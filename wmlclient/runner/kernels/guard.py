@@ -1,5 +1,8 @@
 """Starts a session's process, limits it, watches it, and takes everything it started along when it ends.
 
+Where the system allows (Linux with user namespaces), the process gets a world of its own: it sees no other process, and
+of the runner's folders only its session's.
+
 A program of its own, the standard library only: ``python -S -E guard.py JSON``. It hears ``interrupt`` lines on
 stdin and ends with it; on stdout it tells ``{"pid"}`` and at the end ``{"ended": reason}``.
 """
@@ -15,13 +18,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 WATCH_SECONDS = 0.25
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_CAPBSET_DROP = 24
+_PR_SET_NO_NEW_PRIVS = 38
+_CLONE_NEWNS = 0x00020000
+_CLONE_NEWIPC = 0x08000000
+_CLONE_NEWUSER = 0x10000000
+_CLONE_NEWPID = 0x20000000
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
+_MS_BIND, _MS_REC, _MS_PRIVATE = 1 << 12, 1 << 14, 1 << 18
 
 
 def _prctl(option: int, value: int) -> None:
@@ -76,14 +87,20 @@ def descendants(top: int) -> list[int]:
     waiting = [top]
     while waiting:
         pid = waiting.pop()
-        try:
-            for task in os.listdir(f"/proc/{pid}/task"):
-                with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
-                    children = [int(word) for word in file.read().split()]
-                found += children
-                waiting += children
-        except OSError:
-            continue
+        children = _children(pid)
+        found += children
+        waiting += children
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
+                found += [int(word) for word in file.read().split()]
+    except OSError:
+        pass
     return found
 
 
@@ -97,6 +114,81 @@ def memory(pids: list[int]) -> int:
         except (OSError, IndexError):
             continue
     return total
+
+
+def possible() -> bool:
+    """Whether this system lets a session have namespaces of its own. Tried out in a process that ends at once."""
+    if sys.platform != "linux":
+        return False
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            separate()
+            inner = os.fork()
+            if inner == 0:
+                own_processes()
+                os._exit(0)
+            code = os.waitstatus_to_exitcode(os.waitpid(inner, 0)[1])
+        except OSError:
+            pass
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def separate() -> None:
+    """Give this process mounts of its own and its next child a world of its own, in which that is process 1."""
+    user, group = os.getuid(), os.getgid()
+    _checked(_libc().unshare(_CLONE_NEWUSER | _CLONE_NEWNS | _CLONE_NEWPID | _CLONE_NEWIPC))
+    for name, text in (
+        ("setgroups", "deny"),
+        ("uid_map", f"{user} {user} 1"),
+        ("gid_map", f"{group} {group} 1"),
+    ):
+        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+            file.write(text)
+    _mount(None, "/", None, _MS_REC | _MS_PRIVATE)
+
+
+def own_processes() -> None:
+    """Show this process, which is the first of its world, no processes but those below it."""
+    _checked(_libc().unshare(_CLONE_NEWNS))
+    _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
+
+
+def hide(hidden: list[str], shown: list[str]) -> None:
+    """Cover folders, but for some that are in them."""
+    kept = [(path, os.open(path, os.O_PATH | os.O_DIRECTORY)) for path in shown]
+    for path in hidden:
+        about = f"mode=0755,size=256k,uid={os.getuid()},gid={os.getgid()}"
+        _mount("tmpfs", path, "tmpfs", _MS_NOSUID | _MS_NODEV, about)
+    for path, descriptor in kept:
+        os.makedirs(path, exist_ok=True)
+        _mount(f"/proc/self/fd/{descriptor}", path, None, _MS_BIND | _MS_REC)
+        os.close(descriptor)
+
+
+def powerless() -> None:
+    """Give up all that the owner of a namespace may do in it, for good."""
+    for capability in range(64):
+        _libc().prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def _libc() -> Any:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _checked(result: int) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def _mount(source: str | None, target: str, kind: str | None, flags: int, about: str | None = None) -> None:
+    words = [word.encode() if word is not None else None for word in (source, target, kind, about)]
+    _checked(_libc().mount(words[0], words[1], words[2], ctypes.c_ulong(flags), words[3]))
 
 
 def end_all(child: subprocess.Popen[bytes]) -> None:
@@ -118,7 +210,7 @@ def end_all(child: subprocess.Popen[bytes]) -> None:
 def reap(child: subprocess.Popen[bytes]) -> None:
     """Take leave of the child and of adopted processes that have ended."""
     child.poll()
-    while True:
+    while hasattr(os, "waitid"):
         try:
             found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             if found is None:
@@ -171,27 +263,83 @@ def main(order: dict[str, Any]) -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     # Ctrl-C in a terminal is for the runner, which lets go of us when it ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    apart = bool(order["hidden"]) and possible()
     with open(order["log"], "ab") as log:
         try:
-            child = subprocess.Popen(
-                order["command"],
-                cwd=order["cwd"],
-                env=order["env"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                restore_signals=True,
-                preexec_fn=lambda: limited(limits),
-            )
+            if apart:
+                separate()
+                hide(order["hidden"], order["shown"])
+                child = first_process(order, limits, log)
+            else:
+                child = program(order, log, lambda: limited(limits))
         except (OSError, subprocess.SubprocessError) as error:
             tell(ended=f"its process cannot be started: {error}")
             return
-    tell(pid=child.pid)
-    tell(ended=watch(child, limits))
+    pid = program_of(child) if apart else child.pid
+    if pid is None:
+        end_all(child)
+        tell(ended="its process cannot be started; its log says why")
+        return
+    tell(pid=pid, apart=apart)
+    tell(ended=watch(child, pid, limits, apart))
 
 
-def watch(child: subprocess.Popen[bytes], limits: dict[str, int]) -> str:
+def program(order: dict[str, Any], log: Any, before: Callable[[], None]) -> subprocess.Popen[bytes]:
+    """Start the program itself."""
+    return subprocess.Popen(
+        order["command"],
+        cwd=order["cwd"],
+        env=order["env"],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        preexec_fn=before,
+    )
+
+
+def first_process(order: dict[str, Any], limits: dict[str, int], log: Any) -> subprocess.Popen[bytes]:
+    """Start process 1 of a world of its own, which starts the program."""
+    more = {"first": {**order, "limits": limits}}
+    return subprocess.Popen(
+        [sys.executable, "-S", "-E", __file__, json.dumps(more)],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        preexec_fn=lambda: _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
+    )
+
+
+def be_first(order: dict[str, Any]) -> int:
+    """Be process 1: start the program, take leave of orphans, end with the program and all that is left of it."""
+    own_processes()
+
+    def before() -> None:
+        limited(order["limits"])
+        powerless()
+
+    child = program(order, None, before)
+    while True:
+        pid, status = os.wait()
+        if pid == child.pid:
+            code = os.waitstatus_to_exitcode(status)
+            return code if code >= 0 else 128 - code
+
+
+def program_of(first: subprocess.Popen[bytes]) -> int | None:
+    """The program that process 1 has started, as we see it; None where it could not."""
+    for _ in range(3000):
+        children = _children(first.pid)
+        if children:
+            return children[0]
+        if first.poll() is not None:
+            return None
+        time.sleep(0.005)
+    return None
+
+
+def watch(child: subprocess.Popen[bytes], pid: int, limits: dict[str, int], apart: bool) -> str:
     """Wait for the end, bring everything down, and say why."""
     reason = None
     while reason is None:
@@ -202,18 +350,25 @@ def watch(child: subprocess.Popen[bytes], limits: dict[str, int]) -> str:
                 reason = "it was closed"
             elif child.poll() is None:
                 try:
-                    os.killpg(child.pid, signal.SIGINT)
+                    os.killpg(pid, signal.SIGINT)
                 except OSError:
                     pass
         reap(child)
-        if reason is None:
+        if reason is None and child.returncode is not None:
             code = child.returncode
-            reason = why(code, limits) if code is not None else passed(descendants(os.getpid()), limits)
+            reason = why(128 - code if apart and code > 128 else code, limits)
+        elif reason is None:
+            below = descendants(os.getpid())
+            # Process 1 is ours.
+            reason = passed([each for each in below if not apart or each != child.pid], limits)
     end_all(child)
     return reason
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    given = json.loads(sys.argv[1])
     # Not by sys.exit: nothing is left to be done.
+    if "first" in given:
+        os._exit(be_first(given["first"]))
+    main(given)
     os._exit(0)

@@ -6,6 +6,7 @@ Jupyter and its sockets take a third of a second to import, so that waits for th
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -14,33 +15,30 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..engine.kernels import (
     Execution,
     Kernel,
-    KernelEnded,
     KernelError,
     Limits,
     NoSuchObject,
     Runtime,
     RuntimeMissing,
 )
-from ..private import write_private
 from . import inside
+from .channels import Channels
 from .process import Guarded
 
 if TYPE_CHECKING:
     import zmq
 
+logger = logging.getLogger("wmlclient.runner.kernels")
+
 START_SECONDS = 120.0
 #: Bytes of outputs or an object that are taken from a kernel.
 LARGEST = 512 << 20
-
-_POLL_MS = 100
-_CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 
 
 class JupyterKernels:
@@ -48,10 +46,13 @@ class JupyterKernels:
 
     Args:
         limits: What each session may use.
+        home: The runner's folder, of which a session sees its own alone; None to hide nothing.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, home: Path | None = None) -> None:
         self._limits = limits
+        self._home = _hideable(home)
+        self._sockets: Path | None = None
         self._context: zmq.Context[Any] | None = None
         self._lock = threading.Lock()
         self._running: list[PythonKernel] = []
@@ -72,7 +73,15 @@ class JupyterKernels:
         with self._lock:
             if self._context is None:
                 self._context = zmq.Context()
-        kernel = PythonKernel(folder, self._limits, self._context)
+                # The path of a socket may have no more than about 100 characters, and a home's may.
+                self._sockets = Path(tempfile.mkdtemp(prefix="wmlclient-"))
+            assert self._sockets is not None
+            sockets = self._sockets / secrets.token_hex(4)
+        sockets.mkdir(mode=0o700)
+        hidden = [] if self._home is None else [self._home, self._sockets]
+        kernel = PythonKernel(folder, self._limits, self._context, sockets, hidden)
+        if not kernel.apart:
+            logger.warning("the session in %s can read what the runner's account can read", folder)
         with self._lock:
             self._running = [each for each in self._running if not each.closed]
             self._running.append(kernel)
@@ -95,45 +104,43 @@ class JupyterKernels:
             kernel.end()
         if self._context is not None:
             self._context.term()
+        if self._sockets is not None:
+            shutil.rmtree(self._sockets, ignore_errors=True)
 
 
 class PythonKernel:
-    """A kernel of this very Python; see :class:`Kernel`."""
+    """A kernel of this very Python; see :class:`Kernel`.
 
-    def __init__(self, folder: Path, limits: Limits, context: zmq.Context[Any]) -> None:
-        import zmq
-        from jupyter_client.session import Session
+    Args:
+        folder: The session's folder.
+        limits: What it may use.
+        context: Makes sockets.
+        sockets: A short folder for them.
+        hidden: Folders that the kernel must not see, but for its own in them.
 
-        self._limits = limits
+    Attributes:
+        folder: The session's folder.
+    """
+
+    def __init__(
+        self, folder: Path, limits: Limits, context: zmq.Context[Any], sockets: Path, hidden: list[Path]
+    ) -> None:
+        self.folder = folder
         self._exchange = folder / "exchange"
         for name in ("work", "home", "tmp", "exchange"):
             (folder / name).mkdir(mode=0o700, exist_ok=True)
-        # The path of a socket may have no more than about 100 characters, and a home's may.
-        self._sockets = Path(tempfile.mkdtemp(prefix="wmlclient-"))
-        key = secrets.token_hex(32)
-        connection = {
-            "transport": "ipc",
-            "ip": str(self._sockets / "k"),
-            "key": key,
-            "signature_scheme": "hmac-sha256",
-            **{f"{name}_port": number for number, name in enumerate(_CHANNELS, 1)},
-        }
-        file = self._sockets / "connection.json"
-        write_private(file, json.dumps(connection))
-        self._session = Session(key=key.encode(), signature_scheme="hmac-sha256")
-        self._shell = context.socket(zmq.DEALER)
-        self._iopub = context.socket(zmq.SUB)
-        self._iopub.subscribe(b"")
-        for number, socket in enumerate((self._shell, self._iopub), 1):
-            socket.linger = 0
-            socket.connect(f"ipc://{self._sockets / 'k'}-{number}")
-        self._text: list[str] = []
-        self._length = 0
-        self._text_lock = threading.Lock()
+        self._sockets = sockets
+        self._channels = Channels(context, sockets, limits.console, lambda: self.ended)
         self._busy = threading.Lock()
         try:
-            command = [sys.executable, "-X", "frozen_modules=off", str(inside.__file__), str(file)]
-            self._process = Guarded(command, folder, limits)
+            command = [
+                sys.executable,
+                "-X",
+                "frozen_modules=off",
+                str(inside.__file__),
+                str(self._channels.file),
+            ]
+            self._process = Guarded(command, folder, limits, hidden, [folder, sockets])
         except BaseException:
             self._let_go()
             raise
@@ -146,12 +153,22 @@ class PythonKernel:
     @property
     def closed(self) -> bool:
         """Whether its end has been seen to."""
-        return bool(self._shell.closed)
+        return self._channels.closed
 
     @property
     def pid(self) -> int:
         """The process."""
         return self._process.pid
+
+    @property
+    def guard_pid(self) -> int:
+        """The process that watches it."""
+        return self._process.guard_pid
+
+    @property
+    def apart(self) -> bool:
+        """Whether it sees no other processes and no folders of the runner's but its own."""
+        return self._process.apart
 
     def await_ready(self) -> None:
         """Return when it answers on both sockets.
@@ -162,15 +179,14 @@ class PythonKernel:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             # Asked again until the subscription is there: what was published before is lost.
-            parent = self._send("kernel_info_request", {})
-            if self._wait(parent, until=time.monotonic() + 1.0) is not None:
+            parent = self._channels.send("kernel_info_request", {})
+            if self._channels.wait(parent, until=time.monotonic() + 1.0) is not None:
                 return
         raise KernelError("The session did not start in time.")
 
     def execute(self, code: str, inputs: list[tuple[str, Any]], outputs: list[str]) -> Execution:
         """See :class:`Kernel`."""
-        with self._text_lock:
-            self._text, self._length = [], 0
+        self._channels.forget()
         if inputs:
             with self._passing(json.dumps(inputs).encode()) as file:
                 self._ask("set_inputs", str(file))
@@ -185,8 +201,7 @@ class PythonKernel:
 
     def console(self) -> str:
         """See :class:`Kernel`."""
-        with self._text_lock:
-            return "".join(self._text)
+        return self._channels.printed()
 
     def interrupt(self) -> None:
         """See :class:`Kernel`."""
@@ -261,80 +276,11 @@ class PythonKernel:
             "stop_on_error": False,
         }
         with self._busy:
-            reply = self._wait(self._send("execute_request", content), tell=not silent) or {}
+            sent = self._channels.send("execute_request", content)
+            reply = self._channels.wait(sent, tell=not silent) or {}
         if reply.get("status") == "ok":
             return None
         return {"ename": reply.get("ename", "Aborted"), "evalue": reply.get("evalue", "the code was not run")}
-
-    def _send(self, kind: str, content: dict[str, Any]) -> str:
-        if self.ended is not None or self._shell.closed:
-            raise KernelEnded(self.ended or "it was closed")
-        sent: Any = self._session.send(self._shell, kind, content)
-        return str(sent["header"]["msg_id"])
-
-    def _wait(self, parent: str, until: float | None = None, tell: bool = False) -> dict[str, Any] | None:
-        """The reply, once the kernel is idle again; None where the time is over.
-
-        Raises:
-            KernelEnded: The process is gone.
-        """
-        import zmq
-
-        poller = zmq.Poller()
-        for socket in (self._shell, self._iopub):
-            poller.register(socket, zmq.POLLIN)
-        reply: dict[str, Any] | None = None
-        idle = False
-        while reply is None or not idle:
-            # Looked at before the sockets: what was said before the end is read.
-            ended = self.ended
-            ready = dict(poller.poll(_POLL_MS))
-            if not ready:
-                if ended is not None:
-                    raise KernelEnded(ended)
-                if until is not None and time.monotonic() >= until:
-                    return None
-                continue
-            for socket in ready:
-                message = self._received(socket)
-                if message is None or message.get("parent_header", {}).get("msg_id") != parent:
-                    continue
-                content, kind = message["content"], message["msg_type"]
-                if socket is self._shell:
-                    reply = content
-                elif kind == "status":
-                    idle = idle or content.get("execution_state") == "idle"
-                elif tell:
-                    self._print(kind, content)
-        return reply
-
-    def _received(self, socket: Any) -> dict[str, Any] | None:
-        import zmq
-
-        try:
-            _, message = self._session.recv(socket, mode=zmq.NOBLOCK)
-            return message if message and isinstance(message["content"], dict) else None
-        except Exception:  # code in the kernel can send what it likes
-            return None
-
-    def _print(self, kind: str, content: Mapping[str, Any]) -> None:
-        if kind == "stream":
-            text = content.get("text")
-        elif kind in ("execute_result", "display_data"):
-            data = content.get("data")
-            text = data.get("text/plain") if isinstance(data, dict) else None
-            text = f"{text}\n" if isinstance(text, str) else None
-        else:
-            return
-        if not isinstance(text, str):
-            return
-        with self._text_lock:
-            room = self._limits.console - self._length
-            if room > 0:
-                self._text.append(
-                    text if len(text) <= room else text[:room] + "\n... (the rest is not kept)\n"
-                )
-                self._length += len(text)
 
     # -- files between us
 
@@ -355,9 +301,17 @@ class PythonKernel:
             return opened.read()
 
     def _let_go(self) -> None:
-        self._shell.close()
-        self._iopub.close()
+        self._channels.close()
         shutil.rmtree(self._sockets, ignore_errors=True)
+
+
+def _hideable(home: Path | None) -> Path | None:
+    """The folder, unless Python itself or this package is in it: without them no session could begin."""
+    if home is None:
+        return None
+    home = home.resolve()
+    needed = (sys.prefix, sys.base_prefix, __file__)
+    return None if any(Path(path).resolve().is_relative_to(home) for path in needed) else home
 
 
 class _Passing:

@@ -45,17 +45,31 @@ class Guarded:
         command: Program and arguments.
         folder: The session's folder; the program starts in ``work``.
         limits: What it may use.
+        hidden: Folders that it must not see, where the system allows to hide them.
+        shown: Folders in these that it sees all the same.
+
+    Attributes:
+        apart: Whether it has namespaces of its own.
 
     Raises:
         KernelError: It cannot be started.
     """
 
-    def __init__(self, command: Sequence[str], folder: Path, limits: Limits) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        limits: Limits,
+        hidden: Sequence[Path] = (),
+        shown: Sequence[Path] = (),
+    ) -> None:
         order = {
             "command": list(command),
             "cwd": str(folder / "work"),
             "env": environment(folder),
             "log": str(folder / "kernel.log"),
+            "hidden": [str(path) for path in hidden],
+            "shown": [str(path) for path in shown],
             "limits": {name: value for name, value in asdict(limits).items() if name != "console"},
         }
         self._process = subprocess.Popen(
@@ -73,6 +87,7 @@ class Guarded:
             self._close_pipes()
             raise KernelError(f"The session does not start: {told.get('ended', 'its guard gave no answer')}.")
         self.pid: int = told["pid"]
+        self.apart: bool = told["apart"]
         threading.Thread(target=self._listen, name="session-end", daemon=True).start()
 
     @property
