@@ -43,7 +43,7 @@ class DeployRClient:
 
     Each operation is a method: ``operation(required arguments, optional arguments, custom_headers=None, raw=False,
     **operation_config)``. A download takes ``callback``, called with each piece, before the headers. Nothing is sent
-    twice. Calls that fail raise :class:`models.ErrorException`.
+    twice. Calls that fail raise :class:`ErrorException`.
 
     Args:
         base_url: Address of the service.
