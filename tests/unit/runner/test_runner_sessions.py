@@ -303,6 +303,10 @@ def test_a_snapshot_is_its_creators_and_of_one_language(room: Room) -> None:
         room.snapshots.check(made, "R")
 
 
+def test_a_folder_that_is_gone_has_no_files(tmp_path: Path) -> None:
+    assert workfiles.names(tmp_path / "gone") == []
+
+
 @pytest.mark.parametrize("relative", ["../a", "a/../../b", "/etc/x", "a//b", "./a"])
 def test_no_file_leaves_the_folder(tmp_path: Path, relative: str) -> None:
     with pytest.raises(Invalid):

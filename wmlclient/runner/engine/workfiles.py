@@ -30,9 +30,13 @@ def check_name(name: str) -> str:
 
 
 def state(folder: Path) -> State:
-    """The files directly in a folder, and what changes when one is written."""
+    """The files directly in a folder, and what changes when one is written; none where the session is closed."""
     found: State = {}
-    with os.scandir(folder) as entries:
+    try:
+        listed = os.scandir(folder)
+    except FileNotFoundError:
+        return found
+    with listed as entries:
         for entry in entries:
             try:
                 if entry.is_file(follow_symlinks=False):
