@@ -11,6 +11,7 @@ import saved_models
 from contract_service import Service, start
 from ml_service import MlUser, first_user, other_user
 
+from wmlclient.runner.engine import native
 from wmlclient.runner.settings import Limits, Settings
 
 
@@ -18,6 +19,14 @@ from wmlclient.runner.settings import Limits, Settings
 def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The archive of a saved model of tweets."""
     return saved_models.archive(saved_models.text_pipeline(tmp_path_factory.mktemp("model") / "text"))
+
+
+@pytest.fixture(scope="session")
+def scorer(tmp_path_factory: pytest.TempPathFactory) -> native.NativeScorer:
+    """The scorer of such a model."""
+    folder = saved_models.text_pipeline(tmp_path_factory.mktemp("model") / "text")
+    schema = {"type": "struct", "fields": saved_models.TEXT_SCHEMA["fields"][:2]}
+    return native.load(folder, schema, "label", saved_models.TEXT_SCHEMA)
 
 
 @pytest.fixture(scope="session")

@@ -20,13 +20,6 @@ BODIES = [id for id, operation in OPERATIONS.items() if operation.validator is n
 SCORES = ["Deployments_Score", "InstanceDeployments_Score"]
 
 
-@pytest.fixture(scope="session")
-def scorer(tmp_path_factory: pytest.TempPathFactory) -> native.NativeScorer:
-    folder = saved_models.text_pipeline(tmp_path_factory.mktemp("model") / "text")
-    schema = {"type": "struct", "fields": saved_models.TEXT_SCHEMA["fields"][:2]}
-    return native.load(folder, schema, "label", saved_models.TEXT_SCHEMA)
-
-
 @pytest.fixture
 def ids(service: Service, scorer: native.NativeScorer) -> Iterator[dict[str, str]]:
     """Of a deployment that scores, made without the long way round."""

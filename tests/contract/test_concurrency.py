@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import saved_models
 from contract_service import INSTANCE, Service
 
 from wmlclient.runner.engine import native
@@ -19,13 +18,6 @@ from wmlclient.runner.engine import native
 CLIENTS = 100
 REQUESTS = 12
 PATH = f"/v3/wml_instances/{INSTANCE}/deployments/d-3/online"
-
-
-@pytest.fixture(scope="module")
-def scorer(tmp_path_factory: pytest.TempPathFactory) -> native.NativeScorer:
-    folder = saved_models.text_pipeline(tmp_path_factory.mktemp("model") / "text")
-    schema = {"type": "struct", "fields": saved_models.TEXT_SCHEMA["fields"][:2]}
-    return native.load(folder, schema, "label", saved_models.TEXT_SCHEMA)
 
 
 @pytest.fixture

@@ -18,15 +18,22 @@ def run_python(program: str, name: str, folder: Path) -> str:
     """Run a program in an interpreter of its own and return what it printed."""
     script = folder / f"{name}.py"
     script.write_text(program, encoding="utf-8")
+    return run([sys.executable, "-W", "error::DeprecationWarning:__main__", str(script)], folder)
+
+
+def run(argv: list[str], folder: Path, **env: str) -> str:
+    """Run a command with ours on the PATH, and return what it printed."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        [sys.executable, "-W", "error::DeprecationWarning:__main__", str(script)],
+        argv,
         cwd=folder,
+        env={**os.environ, "PATH": path, **env},
         capture_output=True,
         text=True,
         timeout=500,
         check=False,
     )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-4000:]
     return done.stdout
 
 
@@ -53,21 +60,11 @@ def test_parity_on_the_page_and_on_the_command_line(root: Path, tmp_path: Path) 
 
     assert printed.splitlines() == ["native 0", "native", "True"]
     command, digest = (code for _, code in blocks(page, "sh"))
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    for script in (command, digest):
-        done = subprocess.run(
-            ["sh", "-e", "-c", script],
-            env={**os.environ, "PATH": path},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=500,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    run(["sh", "-e", "-c", command], tmp_path)
+    printed = run(["sh", "-e", "-c", digest], tmp_path)
     kept = json.loads((tmp_path / "shop.certificate.json").read_text("utf-8"))
     assert kept["engine"] == "native"
-    assert kept["model_digest"] == f"sha256:{done.stdout.split()[0]}"
+    assert kept["model_digest"] == f"sha256:{printed.split()[0]}"
 
 
 def test_walk_through_with_curl(root: Path, tmp_path: Path) -> None:
@@ -85,23 +82,13 @@ def test_walk_through_with_curl(root: Path, tmp_path: Path) -> None:
         "HashingTF(inputCol='words', outputCol='features'), LogisticRegression()]\n"
         "Pipeline(stages=stages).fit(train).write().save(sys.argv[1])\n"
     )
-    subprocess.run([sys.executable, "-c", save, str(model)], check=True, timeout=200, capture_output=True)
+    run([sys.executable, "-c", save, str(model)], tmp_path)
     script = tmp_path / "walk.sh"
     script.write_text(runnable(root / "docs" / "howto" / "curl.md", "sh"), encoding="utf-8")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
-    done = subprocess.run(
-        ["sh", str(script)],
-        env={**os.environ, "MODEL_DIR": str(model), "PATH": path},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
-    )
+    printed = run(["sh", str(script)], tmp_path, MODEL_DIR=str(model))
 
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    lines = done.stdout.splitlines()
+    lines = printed.splitlines()
     assert any('"what a lovely day"' in line and '"prediction"' in line for line in lines)
     received = [line for line in lines if line in ("1 0.0", "1 1.0", "2 0.0", "2 1.0")]
     assert [line[0] for line in received[:2]] == ["1", "1"]

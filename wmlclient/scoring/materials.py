@@ -17,7 +17,7 @@ from wmlclient.scoring.archive import Limits, unpack
 from wmlclient.scoring.classes import is_known
 from wmlclient.scoring.errors import ArchiveError, InputError, UnsupportedModel
 from wmlclient.scoring.metadata import find_root, foreign_sentence, walk
-from wmlclient.scoring.registry import _LOADERS, load_stage, supported, training
+from wmlclient.scoring.registry import load_stage, training_params
 from wmlclient.scoring.saved import SavedStage, read_stage
 from wmlclient.scoring.scorer import Scorer
 from wmlclient.scoring.types import simple_type
@@ -158,11 +158,9 @@ def _leaves(saved: SavedStage) -> Iterator[SavedStage]:
 
 def _stage(saved: SavedStage, root: Path) -> StageDescription:
     columns = saved.params()
-    loader = _LOADERS[saved.java_class] if saved.java_class in supported() else None
-    params = columns if loader is not None else dict(saved.metadata.get("paramMap", {}))
-    unused = (
-        {n for n, read in loader.readers.items() if read is training} - _RAW if loader is not None else {}
-    )
+    unused = training_params(saved.java_class)
+    params = columns if unused is not None else dict(saved.metadata.get("paramMap", {}))
+    left_out = {*_INPUTS, *_OUTPUTS, *((unused or frozenset()) - _RAW)}
     files, size = _sizes(saved.folder)
     return StageDescription(
         uid=saved.uid,
@@ -171,7 +169,7 @@ def _stage(saved: SavedStage, root: Path) -> StageDescription:
         params={
             name: _short(value)
             for name, value in sorted(params.items())
-            if value is not None and name not in (*_INPUTS, *_OUTPUTS, *unused)
+            if value is not None and name not in left_out
         },
         inputs=_named(columns, _INPUTS),
         outputs=_named(columns, _OUTPUTS),

@@ -48,6 +48,7 @@ __all__ = [
     "text",
     "texts",
     "training",
+    "training_params",
 ]
 
 Reader = Callable[[Any], Any]
@@ -181,6 +182,13 @@ def supported() -> tuple[str, ...]:
 def described() -> dict[str, str]:
     """What is said of each of them."""
     return {name: inspect.getdoc(_LOADERS[name].function) or "" for name in supported()}
+
+
+def training_params(java_class: str) -> frozenset[str] | None:
+    """The params of a class that only fitting uses; None where the class is not scored natively."""
+    if java_class not in supported():
+        return None
+    return frozenset(name for name, read in _LOADERS[java_class].readers.items() if read is training)
 
 
 def _discover() -> None:

@@ -25,6 +25,7 @@ class World:
     delay: ManualDelay = field(factory=ManualDelay)
     clock: Clock = field(factory=Clock)
     foreign: bool = False
+    uncertified: bool = False
     engine: Engine = field(init=False)
 
     def start(self) -> Engine:
@@ -36,6 +37,7 @@ class World:
             clock=self.clock,
             delay=self.delay,
             allow_foreign_classes=self.foreign,
+            allow_uncertified=self.uncertified,
         )
         self.engine.start()
         return self.engine

@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 import saved_models
 from certificate_maker import made
-from runner_fakes import FakeSpark, eventually
+from runner_fakes import eventually
 
 from wmlclient import scoring
 from wmlclient.runner.engine.ports import SparkUnavailable
-from wmlclient.runner.engine.service import Engine
 from wmlclient.scoring import certificates
 
 ONLINE = {"name": "sentiment", "type": "online"}
@@ -123,60 +122,38 @@ def test_one_that_found_mismatches_is_believed(world: Any, content: bytes, pipel
     assert deployed(world, version).engine == "spark"
 
 
-def test_uncertified_models_are_scored_where_that_is_allowed(tmp_path: Path, content: bytes) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    spark = FakeSpark()
-    spark.down = NO_JAVA
-
-    class World:
-        engine = Engine(home, spark, None, allow_uncertified=True)  # type: ignore[arg-type]
-
-    world = World()
-    world.engine.start()
-    try:
-        model, version = world.engine.models.create(saved_models.request())
-        pending = world.engine.contents.receive()
-        pending.write(content)
-        world.engine.models.upload(model.id, version.id, pending)
-        found = kept(world, version)
-        assert (found["state"], found["engine"]) == ("unavailable", "native")
-        assert found["reason"].startswith("uncertified")
-        assert NO_JAVA.message in found["reason"]
-        deployment = deployed(world, version)
-        assert (deployment.status, deployment.engine) == ("DEPLOY_SUCCESS", "native")
-        assert deployment.engine_reason.startswith("uncertified")
-        # Once there is a Spark, the next deployment is of a certified model.
-        spark.down = None
-        assert deployed(world, version).engine_reason.startswith("all ")
-    finally:
-        world.engine.close()
+@pytest.fixture
+def trusting(world: Any) -> Any:
+    """Without a Spark, and allowed to score what nobody has compared."""
+    world.engine.close()
+    world.uncertified = True
+    world.spark.down = NO_JAVA
+    world.start()
+    return world
 
 
-def test_what_no_engine_here_can_score_is_refused_all_the_same(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    spark = FakeSpark()
-    spark.down = NO_JAVA
-    folder = saved_models.text_pipeline(
-        tmp_path / "m", last="org.apache.spark.ml.clustering.PowerIterationClustering"
-    )
+def test_uncertified_models_are_scored_where_that_is_allowed(trusting: Any, content: bytes) -> None:
+    version = trusting.upload(content)
 
-    class World:
-        engine = Engine(home, spark, None, allow_uncertified=True)  # type: ignore[arg-type]
+    found = kept(trusting, version)
+    assert (found["state"], found["engine"]) == ("unavailable", "native")
+    assert found["reason"].startswith("uncertified")
+    assert NO_JAVA.message in found["reason"]
+    deployment = deployed(trusting, version)
+    assert (deployment.status, deployment.engine) == ("DEPLOY_SUCCESS", "native")
+    assert deployment.engine_reason.startswith("uncertified")
+    # Once there is a Spark, the next deployment is of a certified model.
+    trusting.spark.down = None
+    assert deployed(trusting, version).engine_reason.startswith("all ")
 
-    world = World()
-    world.engine.start()
-    try:
-        model, version = world.engine.models.create(saved_models.request())
-        pending = world.engine.contents.receive()
-        pending.write(saved_models.archive(folder))
-        world.engine.models.upload(model.id, version.id, pending)
-        deployment = deployed(world, version)
-        assert deployment.status == "DEPLOY_FAILURE"
-        assert "No Java" in deployment.failure[0]["message"]
-    finally:
-        world.engine.close()
+
+def test_what_no_engine_here_can_score_is_refused_all_the_same(trusting: Any, tmp_path: Path) -> None:
+    clusters = "org.apache.spark.ml.clustering.PowerIterationClustering"
+    version = trusting.upload(saved_models.archive(saved_models.text_pipeline(tmp_path / "m", last=clusters)))
+
+    deployment = deployed(trusting, version)
+    assert deployment.status == "DEPLOY_FAILURE"
+    assert "No Java" in deployment.failure[0]["message"]
 
 
 def test_after_an_upgrade_of_the_scorer_a_kept_certificate_is_made_anew(

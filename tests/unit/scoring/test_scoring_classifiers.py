@@ -11,29 +11,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from bound_steps import INFINITY, NAN, as_blocks, same, stage, step, vector
 from classifier_cases import ANSWERS, CASES, ROWS, bayes, machine, perceptron, rest, svc
 from saved_by_hand import MATRIX, REGRESSOR, VECTOR, Leaf, Split, dense, matrix, save, tree
 
 from wmlclient.scoring import ArchiveError, UnsupportedModel, parity
-from wmlclient.scoring.blocks import DenseBlock, SparseBlock, rows_of
-from wmlclient.scoring.columns import Column, Frame, Invalid, Step
-from wmlclient.scoring.registry import Stage, load_stage
-from wmlclient.scoring.saved import read_stage
+from wmlclient.scoring.blocks import DenseBlock, rows_of
+from wmlclient.scoring.columns import Column, Frame, Invalid
 from wmlclient.scoring.values import Sparse
-
-INFINITY, NAN = math.inf, math.nan
-
-
-def stage(folder: Path) -> Stage:
-    return load_stage(read_stage(folder))
-
-
-def step(folder: Path) -> Step:
-    """The only step of a saved stage."""
-    frame = Frame([Column("features", "vector")])
-    stage(folder).bind(frame)
-    (only,) = frame.steps
-    return only
 
 
 def close(ours: Any, theirs: Any) -> bool:
@@ -41,29 +26,11 @@ def close(ours: Any, theirs: Any) -> bool:
     return parity._same(list(ours), list(theirs), largest)
 
 
-def vector(row: Any) -> Any:
-    return Sparse(*row) if isinstance(row[1], list) else row
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_answers_are_those_that_spark_gave(tmp_path: Path, name: str) -> None:
     only = step(CASES[name](tmp_path / name))
     for row, wanted in zip(ROWS, ANSWERS[name], strict=True):
         assert close(only.row(vector(row)), wanted)
-
-
-def as_blocks(rows: list[list[float]]) -> tuple[DenseBlock, SparseBlock]:
-    sparse = [[(at, value) for at, value in enumerate(row) if value != 0.0] for row in rows]
-    ends = np.cumsum([len(row) for row in sparse])
-    indices = np.array([at for row in sparse for at, _ in row], dtype=np.int64)
-    values = np.array([value for row in sparse for _, value in row], dtype=np.float64)
-    columns = [np.array(column) for column in zip(*rows, strict=True)]
-    return DenseBlock(columns, len(rows)), SparseBlock(len(rows[0]), ends, indices, values)
-
-
-def same(a: Any, b: Any) -> bool:
-    """Equal to the last bit, NaN being NaN."""
-    return repr(a) == repr(b)
 
 
 @pytest.mark.parametrize("name", [*CASES, "rest"])
