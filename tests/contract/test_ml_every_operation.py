@@ -116,23 +116,6 @@ class TestStatusAndNodes:
         )
 
 
-SERVICES = sorted(
-    id
-    for id, each in OPERATIONS.items()
-    if each.path.startswith(("/services", "/realtime-services", "/api/"))
-)
-
-
-@pytest.mark.parametrize("id", SERVICES)
-def test_web_services_are_refused_by_name(user: MlUser, id: str) -> None:
-    more = {} if OPERATIONS[id].validator is None else {"json": {}}
-    assert user.operation(id, "name", "1.0", **more).failure == (
-        501,
-        "NotSupportedException",
-        "This service has sessions and snapshots, and no web services.",
-    )
-
-
 class TestSessions:
     def test_create_and_list(self, user: MlUser, session: str) -> None:
         found = {each["id"]: each for each in user.operation("listSessions").body}

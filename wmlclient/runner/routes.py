@@ -180,16 +180,18 @@ def _operation(
 
 
 def _plain_schema(schema: Any) -> Any:
-    """Swagger's ``x-nullable`` in the words of JSON Schema."""
+    """Swagger's ``x-nullable`` in the words of JSON Schema. Other words than those of an ``x-open`` enum pass."""
     if isinstance(schema, list):
         return [_plain_schema(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     plain = {key: _plain_schema(value) for key, value in schema.items()}
+    if schema.get("x-open") is True:
+        plain.pop("enum")
     if schema.get("x-nullable") is True:
         if isinstance(schema.get("type"), str):
             plain["type"] = [schema["type"], "null"]
-        if "enum" in schema:
+        if "enum" in plain:
             plain["enum"] = [*schema["enum"], None]
     return plain
 

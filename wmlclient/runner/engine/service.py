@@ -20,6 +20,7 @@ from .scorers import OnlineScorers
 from .sessions import SessionService, Settings
 from .snapshots import SnapshotService
 from .streams import StreamService
+from .webservices import WebServiceService
 
 _PREDICTIONS = "prediction_count"
 
@@ -49,6 +50,7 @@ class Engine:
         deployments: Deployments.
         sessions: Sessions.
         snapshots: Snapshots of sessions.
+        web_services: Web services.
     """
 
     def __init__(
@@ -78,15 +80,11 @@ class Engine:
         self.deployments = DeploymentService(
             self.store, self.contents, self.certificates, spark, self.scorers, self.streams, clock
         )
-        self.sessions = SessionService(
-            kernels or NoKernels("Sessions need more packages. Run: pip install 'wmlclient[sessions]'"),
-            home / "sessions",
-            session_settings,
-            clock,
-        )
-        self.snapshots = SnapshotService(
-            self.store, ArchiveStore(home, "snapshots", ".zip"), self.sessions, clock
-        )
+        kernels = kernels or NoKernels("Sessions need more packages. Run: pip install 'wmlclient[sessions]'")
+        self.sessions = SessionService(kernels, home / "sessions", session_settings, clock)
+        zips = ArchiveStore(home, "snapshots", ".zip")
+        self.snapshots = SnapshotService(self.store, zips, self.sessions, clock)
+        self.web_services = WebServiceService(self.store, zips, self.snapshots, kernels, clock)
         self._predictions = int(self.store.setting(_PREDICTIONS) or 0)
         self._predictions_lock = threading.Lock()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from .archives import ArchiveStore, PendingArchive
 from .database import Store
 from .errors import Referenced, StorageFull, StoreError
-from .records import Definition, Deployment, Login, Model, Page, Snapshot, User, Version
+from .records import Definition, Deployment, Login, Model, Page, Snapshot, User, Version, WebService
 
 __all__ = [
     "ArchiveStore",
@@ -26,4 +26,5 @@ __all__ = [
     "StoreError",
     "User",
     "Version",
+    "WebService",
 ]

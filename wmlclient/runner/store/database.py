@@ -19,6 +19,7 @@ from .errors import Referenced, StorageFull
 from .records import Definition, Deployment, Model, Page, Version
 from .repository import Repository, record
 from .snapshots import Snapshots
+from .webservices import WebServices
 
 
 class Store:
@@ -49,6 +50,7 @@ class Store:
         self.users = Users(self.begin)
         self.logins = Logins(self.begin)
         self.snapshots = Snapshots(self.begin)
+        self.web_services = WebServices(self.begin)
 
     def close(self) -> None:
         """Close all connections. Twice is fine."""

@@ -175,6 +175,35 @@ class Snapshot:
 
 
 @frozen
+class WebService:
+    """One version of a web service.
+
+    Attributes:
+        id: Identity; another one once the service was published anew.
+        name: Name.
+        version: Version.
+        owner: User that published it.
+        runtime: ``Python`` or ``Realtime``.
+        created_at: When it was published.
+        body: What it was published with: its code, parameters and words.
+        digest: ``sha256:...`` of its own copy of the snapshot, or of its model; None where it has neither.
+        size: Bytes of that.
+        pool: ``{"initial", "most"}``: workers that were asked for, or None.
+    """
+
+    id: str
+    name: str
+    version: str
+    owner: str
+    runtime: str
+    created_at: int
+    body: dict[str, Any]
+    digest: str | None = None
+    size: int | None = None
+    pool: dict[str, int] | None = None
+
+
+@frozen
 class Page(Generic[T]):
     """Part of a list.
 

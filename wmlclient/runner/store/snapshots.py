@@ -37,6 +37,9 @@ class Snapshots(Repository):
             return bool(connection.execute(query).rowcount)
 
     def digests(self) -> set[str]:
-        """Digests of all zips that a row names."""
+        """Digests of all zips that a row names, of a web service too, which keeps its own."""
         with self._begin() as connection:
-            return set(connection.execute(sa.select(tables.snapshots.c.digest)).scalars())
+            found = set(connection.execute(sa.select(tables.snapshots.c.digest)).scalars())
+            kept = sa.select(tables.web_services.c.digest).where(tables.web_services.c.runtime == "Python")
+            found.update(each for each in connection.execute(kept).scalars() if each is not None)
+        return found

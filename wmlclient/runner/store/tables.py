@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 metadata = MetaData()
 
@@ -110,5 +122,23 @@ snapshots = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("digest", String(80), nullable=False, index=True),
     Column("size", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+web_services = Table(
+    "web_services",
+    metadata,
+    Column("seq", _SEQ, primary_key=True, autoincrement=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("owner", String(100), nullable=False),
+    Column("runtime", String(16), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("digest", String(80), index=True),
+    Column("size", BigInteger),
+    Column("pool", JSON(none_as_null=True)),
+    UniqueConstraint("name", "version"),
     sqlite_autoincrement=True,
 )

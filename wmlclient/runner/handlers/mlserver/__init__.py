@@ -5,6 +5,16 @@ from __future__ import annotations
 from ..registry import Handlers
 
 handlers = Handlers(
-    __name__, ("authentication", "status", "sessions", "content", "snapshots", "nodes", "unavailable")
+    __name__,
+    (
+        "authentication",
+        "status",
+        "sessions",
+        "content",
+        "snapshots",
+        "services",
+        "nodes",
+        "unavailable",
+    ),
 )
 operation = handlers.operation

@@ -8,13 +8,6 @@ from . import operation
 
 
 @operation(
-    "getAllWebServices",
-    "getAllWebServiceVersionsByName",
-    "publishWebService",
-    "getWebServiceVersion",
-    "publishWebServiceVersion",
-    "patchWebServiceVersion",
-    "deleteWebServiceVersion",
     "publishRealtimeWebServiceByName",
     "publishRealtimeWebServiceByNameVersion",
     "patchRealtimeWebServiceByNameVersion",
@@ -25,4 +18,4 @@ from . import operation
 )
 async def refuse(services: Services, call: Call) -> Answer:
     """501."""
-    raise NotSupported("not_supported", "This service has sessions and snapshots, and no web services.")
+    raise NotSupported("not_supported", "This service does not do that yet.")
