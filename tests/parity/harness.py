@@ -33,7 +33,7 @@ def rows_each(tests: int) -> int:
 
 
 SINGLE = 200  # rows that are also scored one by one
-REFUSED = 4  # rows that the scorer refuses, which Spark is asked to score, too
+REFUSED = 2  # rows that the scorer refuses, which Spark is asked to score, too
 
 SPARK_3 = VERSION.startswith("3.")
 

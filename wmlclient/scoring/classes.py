@@ -39,7 +39,7 @@ _JAVA = {
         StringIndexer StringIndexerModel TargetEncoder TargetEncoderModel Tokenizer
         UnivariateFeatureSelector UnivariateFeatureSelectorModel VarianceThresholdSelector
         VarianceThresholdSelectorModel VectorAssembler VectorAttributeRewriter VectorIndexer
-        VectorIndexerModel VectorSizeHint VectorSlicer
+        VectorIndexerModel VectorSizeHint VectorSlicer Word2Vec Word2VecModel
     """,
     "fpm": """
         FPGrowth FPGrowthModel

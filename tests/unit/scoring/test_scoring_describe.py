@@ -22,6 +22,8 @@ from scoring_models import (
 from wmlclient import scoring
 from wmlclient.bill import Description, shown_size
 from wmlclient.scoring import ArchiveError
+from wmlclient.scoring.classes import is_known
+from wmlclient.scoring.registry import supported
 
 
 def columns(described: Description) -> tuple[dict[str, str], dict[str, str]]:
@@ -144,3 +146,7 @@ def test_it_reads_well_and_its_html_is_escaped(tmp_path: Path) -> None:
     assert "HashingTF: words -> tf" in text
     assert "engine    native" in text
     assert shown_size(999) == "999 bytes"
+
+
+def test_what_is_scored_natively_is_no_foreign_class() -> None:
+    assert [name for name in supported() if not is_known(name)] == []
