@@ -214,6 +214,8 @@ def start(home: Path, settings: Settings) -> tuple[Service, Callable[[], None]]:
         delay=ManualDelay(),
         kernels=compose.kernels(home, settings),
         session_settings=settings.sessions,
+        workers=compose.workers(home, settings),
+        service_settings=settings.services,
         allow_foreign_classes=settings.allow_foreign_classes,
     )
     engine.start()

@@ -15,8 +15,8 @@ from attrs import frozen
 from starlette.responses import FileResponse
 from starlette.routing import Match, Route
 
-from . import problems, scoring_route
-from .dialects import DIALECTS, Dialect
+from . import consume_route, problems, scoring_route
+from .dialects import DIALECTS, ML_SERVER, Dialect
 from .engine.errors import EngineError, Invalid, NoRoom
 from .handlers import Answer, Call, Handler, Services
 from .incoming import Disconnected, Gate, Headers, Receive, Scope, Send, chunks, parse_json, whole
@@ -67,6 +67,11 @@ class App:
             if scoring is not None:
                 body, engine = await scoring_route.score(self._services, scoring, headers, receive)
                 return await _send(send, 200, body, headers, [_JSON, (b"x-scoring-engine", engine)])
+            consuming = consume_route.match(scope["method"], scope["path"])
+            if consuming is not None:
+                dialect = ML_SERVER
+                body = await consume_route.consume(self._services, consuming, headers, receive)
+                return await _send(send, 200, body, headers, [_JSON])
             address, path = self._address(scope)
             dialect = address.dialect
             answer = await self._call(address, path, scope, receive, headers)

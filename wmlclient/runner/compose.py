@@ -15,6 +15,7 @@ from attrs import evolve
 
 from .engine.kernels import Kernels
 from .engine.ports import KafkaEndpoint, SparkPool, SparkRunner, SparkUnavailable, TopicAdmin
+from .engine.workers import WorkerFactory
 from .settings import Settings
 
 logger = logging.getLogger("wmlclient.runner")
@@ -128,3 +129,14 @@ def kernels(home: Path, settings: Settings) -> Kernels | None:
     from .kernels.jupyter import JupyterKernels
 
     return JupyterKernels(settings.session_limits, home)
+
+
+def workers(home: Path, settings: Settings) -> WorkerFactory | None:
+    """Where web services run; None where the packages for them are not installed."""
+    if importlib.util.find_spec("dill") is None:
+        return None
+    from .kernels.jupyter import hideable
+    from .kernels.workers import ServiceWorkers
+
+    hidden = hideable(home)
+    return ServiceWorkers(settings.session_limits, [] if hidden is None else [hidden])

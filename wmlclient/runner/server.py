@@ -203,6 +203,8 @@ def _engine(settings: Settings, home: Home, embedded: Embedded) -> Engine:
         allow_uncertified=settings.allow_uncertified,
         kernels=compose.kernels(home.path, settings),
         session_settings=settings.sessions,
+        workers=compose.workers(home.path, settings),
+        service_settings=settings.services,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from .engine import kernels, sessions
+from .engine import consuming, kernels, sessions
 
 DEFAULT_PORT = 12800
 
@@ -52,7 +52,8 @@ class Settings:
         score_wait: Seconds that a score waits for a deployment that is on its way.
         limits: How much a client may send.
         sessions: How sessions are kept.
-        session_limits: What each session may use.
+        session_limits: What each session may use, and each request to a web service.
+        services: How web services are kept.
     """
 
     home: Path
@@ -72,3 +73,4 @@ class Settings:
     limits: Limits = field(factory=Limits)
     sessions: sessions.Settings = field(factory=sessions.Settings)
     session_limits: kernels.Limits = field(factory=kernels.Limits)
+    services: consuming.Settings = field(factory=consuming.Settings)

@@ -9,6 +9,8 @@ from pathlib import Path
 from ..store import ArchiveStore, Referenced, Store
 from .certificates import CertificateService
 from .clock import Later, later, now_ms
+from .consuming import Consumption
+from .consuming import Settings as ServiceSettings
 from .contents import Contents
 from .definitions import DefinitionService
 from .deployments import DeploymentService
@@ -21,6 +23,7 @@ from .sessions import SessionService, Settings
 from .snapshots import SnapshotService
 from .streams import StreamService
 from .webservices import WebServiceService
+from .workers import WorkerFactory
 
 _PREDICTIONS = "prediction_count"
 
@@ -38,6 +41,8 @@ class Engine:
         allow_uncertified: Whether models that cannot be compared with Spark are scored natively all the same.
         kernels: Where sessions run; None where they cannot.
         session_settings: How sessions are kept.
+        workers: Where web services run; None where they cannot.
+        service_settings: How web services are kept.
 
     Attributes:
         store: Rows.
@@ -51,6 +56,7 @@ class Engine:
         sessions: Sessions.
         snapshots: Snapshots of sessions.
         web_services: Web services.
+        consumption: Their processes.
     """
 
     def __init__(
@@ -64,6 +70,8 @@ class Engine:
         allow_uncertified: bool = False,
         kernels: Kernels | None = None,
         session_settings: Settings | None = None,
+        workers: WorkerFactory | None = None,
+        service_settings: ServiceSettings | None = None,
     ) -> None:
         self._spark = spark
         self.store = Store(home / "runner.db")
@@ -85,6 +93,7 @@ class Engine:
         zips = ArchiveStore(home, "snapshots", ".zip")
         self.snapshots = SnapshotService(self.store, zips, self.sessions, clock)
         self.web_services = WebServiceService(self.store, zips, self.snapshots, kernels, clock)
+        self.consumption = Consumption(self.web_services, zips, workers, home / "services", service_settings)
         self._predictions = int(self.store.setting(_PREDICTIONS) or 0)
         self._predictions_lock = threading.Lock()
 
@@ -98,11 +107,13 @@ class Engine:
         self.deployments.resume()
         self.certificates.resume()
         self.sessions.start()
+        self.consumption.start()
 
     def close(self) -> None:
         """End everything that runs. Streams keep their desired state and go on after the next start."""
         self.predictions()
         self.sessions.close()
+        self.consumption.close()
         self.deployments.close()
         self.streams.close()
         self.certificates.close()

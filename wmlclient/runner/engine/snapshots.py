@@ -122,13 +122,7 @@ class SnapshotService:
         """Add a snapshot to a session, on the session's own thread."""
         part = session.folder / f"{secrets.token_hex(8)}.part"
         try:
-            with zipfile.ZipFile(self.path(snapshot)) as archive:
-                for entry in archive.namelist():
-                    if entry.startswith(_FILES):
-                        target = workfiles.place(session.work, entry.removeprefix(_FILES))
-                        _extract(archive, entry, part)
-                        os.replace(part, target)
-                _extract(archive, _WORKSPACE, part)
+            unpack(self.path(snapshot), session.work, part)
             session.kernel.load(part)
         except FileNotFoundError:
             raise NotFound("snapshot_not_found", "There is no such snapshot.") from None
@@ -196,6 +190,29 @@ class _Sink:
 
     def flush(self) -> None:
         pass
+
+
+def unpack(zip: Path, work: Path, workspace: Path) -> None:
+    """Take a snapshot apart.
+
+    Args:
+        zip: The snapshot.
+        work: Where its files go; those of the same name are replaced.
+        workspace: Where its workspace goes.
+
+    Raises:
+        FileNotFoundError: There is no such zip.
+        IsADirectoryError: A folder is in the way.
+        Invalid: A file would leave the folder.
+    """
+    with zipfile.ZipFile(zip) as archive:
+        for entry in archive.namelist():
+            if entry.startswith(_FILES):
+                target = workfiles.place(work, entry.removeprefix(_FILES))
+                # Under its own name only once it is whole: a link of this name is replaced, not followed.
+                _extract(archive, entry, workspace)
+                os.replace(workspace, target)
+        _extract(archive, _WORKSPACE, workspace)
 
 
 def _extract(archive: zipfile.ZipFile, entry: str, target: Path) -> None:

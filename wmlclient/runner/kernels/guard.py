@@ -295,6 +295,7 @@ def program(order: dict[str, Any], log: Any, before: Callable[[], None]) -> subp
         stderr=log,
         start_new_session=True,
         preexec_fn=before,
+        pass_fds=order["descriptors"],
     )
 
 
@@ -308,6 +309,7 @@ def first_process(order: dict[str, Any], limits: dict[str, int], log: Any) -> su
         stderr=log,
         start_new_session=True,
         preexec_fn=lambda: _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
+        pass_fds=order["descriptors"],
     )
 
 

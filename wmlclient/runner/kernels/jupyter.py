@@ -51,7 +51,7 @@ class JupyterKernels:
 
     def __init__(self, limits: Limits, home: Path | None = None) -> None:
         self._limits = limits
-        self._home = _hideable(home)
+        self._home = hideable(home)
         self._sockets: Path | None = None
         self._context: zmq.Context[Any] | None = None
         self._lock = threading.Lock()
@@ -305,7 +305,7 @@ class PythonKernel:
         shutil.rmtree(self._sockets, ignore_errors=True)
 
 
-def _hideable(home: Path | None) -> Path | None:
+def hideable(home: Path | None) -> Path | None:
     """The folder, unless Python itself or this package is in it: without them no session could begin."""
     if home is None:
         return None

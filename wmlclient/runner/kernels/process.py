@@ -47,6 +47,8 @@ class Guarded:
         limits: What it may use.
         hidden: Folders that it must not see, where the system allows to hide them.
         shown: Folders in these that it sees all the same.
+        descriptors: Open files that it inherits, by the same numbers.
+        more: What its environment has besides.
 
     Attributes:
         apart: Whether it has namespaces of its own.
@@ -62,14 +64,17 @@ class Guarded:
         limits: Limits,
         hidden: Sequence[Path] = (),
         shown: Sequence[Path] = (),
+        descriptors: Sequence[int] = (),
+        more: Mapping[str, str] | None = None,
     ) -> None:
         order = {
             "command": list(command),
             "cwd": str(folder / "work"),
-            "env": environment(folder),
+            "env": environment(folder) | dict(more or {}),
             "log": str(folder / "kernel.log"),
             "hidden": [str(path) for path in hidden],
             "shown": [str(path) for path in shown],
+            "descriptors": list(descriptors),
             "limits": {name: value for name, value in asdict(limits).items() if name != "console"},
         }
         self._process = subprocess.Popen(
@@ -78,6 +83,7 @@ class Guarded:
             stdout=subprocess.PIPE,
             start_new_session=True,
             env=_guard_environment(),
+            pass_fds=descriptors,
         )
         self.ended: str | None = None
         self._gone = threading.Event()
@@ -94,6 +100,11 @@ class Guarded:
     def guard_pid(self) -> int:
         """The process between us and the program."""
         return self._process.pid
+
+    def reason(self, seconds: float) -> str | None:
+        """Why it has ended; None where it has not after so many seconds."""
+        self._gone.wait(seconds)
+        return self.ended
 
     def interrupt(self) -> None:
         """Send the program what Ctrl-C would."""

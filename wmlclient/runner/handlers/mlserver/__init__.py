@@ -13,6 +13,7 @@ handlers = Handlers(
         "content",
         "snapshots",
         "services",
+        "consumption",
         "nodes",
         "unavailable",
     ),

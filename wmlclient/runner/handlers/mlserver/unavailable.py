@@ -14,7 +14,6 @@ from . import operation
     "createOrUpdateServicePool",
     "deleteServicePool",
     "getServicePoolStatus",
-    "GetWebServiceSwagger",
 )
 async def refuse(services: Services, call: Call) -> Answer:
     """501."""

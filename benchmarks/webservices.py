@@ -1,0 +1,173 @@
+"""A web service of a trivial function beside a bare echo and MLflow's pyfunc server, in one run.
+
+    .venv/bin/python benchmarks/webservices.py [--calls N] [--skip-mlflow]
+
+Each request of ours has a process of its own, started before it comes. The goals: p50 <= 2 x the echo's and >= 10 x
+below MLflow's; >= 1,000 requests a second by 4 workers on 2 cores; a new version warm within 1 s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import requests
+from figures import Figure, report
+from measure import HERE, Group, child, free_port, in_blocks, poster, uvicorn
+from mlflow_peer import mlflow_environment, settings
+
+import wmlclient
+
+BLOCKS = 10
+CONNECTIONS = 4
+ECHO, OURS, MLFLOW = "echo", "web service", "mlflow models serve, pyfunc"
+SERVICE = {
+    "code": "y = 2 * x",
+    "runtimeType": "Python",
+    "inputParameterDefinitions": [{"name": "x", "type": "numeric"}],
+    "outputParameterDefinitions": [{"name": "y", "type": "numeric"}],
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--calls", type=int, default=1500, help="timed calls of each (default: 1500)")
+    parser.add_argument("--slow-calls", type=int, default=200, help="timed calls of MLflow (default: 200)")
+    parser.add_argument("--seconds", type=float, default=8.0, help="length of the load (default: 8)")
+    parser.add_argument("--skip-mlflow", action="store_true", help="leave MLflow out, with its download")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as stack:
+        folder = Path(scratch)
+        echo = stack.enter_context(uvicorn("echo:app", folder))
+        stack.enter_context(wmlclient.Client.local(home=folder / "home"))
+        service = Service(folder / "home" / "credentials.json")
+        body = json.dumps({"x": 5}).encode()
+        warm = [service.publish(f"{number}.0") for number in range(5)]
+        calls: dict[str, Callable[[], object]] = {
+            ECHO: poster(stack.enter_context(requests.Session()), f"{echo}/echo", body),
+            OURS: poster(service.session, service.url("1.0"), body),
+        }
+        groups = [Group(calls, rounds=max(1, options.calls // BLOCKS), warm_up=20)]
+        if not options.skip_mlflow:
+            url = stack.enter_context(mlflow(folder))
+            frame = json.dumps({"dataframe_split": {"columns": ["x"], "data": [[5]]}}).encode()
+            call = poster(stack.enter_context(requests.Session()), f"{url}/invocations", frame)
+            groups.append(Group({MLFLOW: call}, rounds=max(1, options.slow_calls // BLOCKS), warm_up=2))
+        found = in_blocks(groups, BLOCKS)
+        ours, bare = found[OURS].p50, found[ECHO].p50
+        figures = [Figure("consume, p50", ours, "ms", bare, ECHO, "<= 2 x echo", ours <= 2 * bare)]
+        if MLFLOW in found:
+            peer = found[MLFLOW].p50
+            figures.append(
+                Figure("consume, p50", ours, "ms", peer, MLFLOW, ">= 10 x below", peer >= 10 * ours)
+            )
+        figures.append(Figure("consume, p99", found[OURS].p99, "ms", found[ECHO].p99, ECHO))
+        rates = {
+            name: load(url, service.token, body.decode(), options.seconds)
+            for name, url in ((OURS, service.url("1.0")), (ECHO, f"{echo}/echo"))
+        }
+        rate = rates[OURS]["good"] / rates[OURS]["seconds"]
+        figures.append(
+            Figure(
+                "requests a second, 4 connections, 2 cores",
+                rate,
+                "1/s",
+                rates[ECHO]["good"] / rates[ECHO]["seconds"],
+                ECHO,
+                ">= 1,000, none refused",
+                rate >= 1000 and not rates[OURS]["bad"],
+            )
+        )
+        start = statistics.median(warm)
+        figures.append(Figure("publish to first answer", start, "s", limit="<= 1 s", met=start <= 1.0))
+    shown = report("a web service of a trivial function", figures)
+    return 0 if all(each.met is not False for each in shown) else 1
+
+
+class Service:
+    """Versions of one web service on a runner.
+
+    Args:
+        credentials: The runner's ``credentials.json``.
+    """
+
+    def __init__(self, credentials: Path) -> None:
+        known = json.loads(credentials.read_text())
+        self._base = known["url"]
+        login = {"username": known["username"], "password": known["password"]}
+        answer = requests.post(f"{self._base}/login", json=login, timeout=30)
+        self.token = str(answer.json()["access_token"])
+        self.session = requests.Session()
+        self.session.headers["Authorization"] = f"Bearer {self.token}"
+
+    def url(self, version: str) -> str:
+        return f"{self._base}/api/double/{version}"
+
+    def publish(self, version: str) -> float:
+        """Publish a version and use it; the seconds that this took."""
+        started = time.perf_counter()
+        address = f"{self._base}/services/double/{version}"
+        made = self.session.post(address, json=SERVICE, timeout=30)
+        answer = self.session.post(self.url(version), json={"x": 5}, timeout=30)
+        seconds = time.perf_counter() - started
+        if made.status_code != 201 or answer.json()["outputParameters"] != {"y": 10.0}:
+            raise RuntimeError(f"{made.text} {answer.text}")
+        return seconds
+
+
+def load(url: str, token: str, body: str, seconds: float) -> dict[str, Any]:
+    """Keep four requests on their way for some seconds."""
+    job = {
+        "url": url,
+        "token": token,
+        "body": body,
+        "connections": CONNECTIONS,
+        "seconds": seconds,
+        "core": 1,
+    }
+    done = subprocess.run(
+        [sys.executable, str(HERE / "load.py"), json.dumps(job)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@contextlib.contextmanager
+def mlflow(scratch: Path) -> Iterator[str]:
+    """MLflow with the same function; yields the base URL when it answers."""
+    tools, target = mlflow_environment(), scratch / "mlflow-function"
+    variables = settings(tools)
+    subprocess.run(
+        [str(tools / "python"), str(HERE / "mlflow_function.py"), str(target)],
+        check=True,
+        env=variables,
+        cwd=scratch,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        timeout=300,
+    )
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [str(tools / "mlflow"), "models", "serve", "--model-uri", str(target), "--env-manager", "local"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    with child(command, scratch / "mlflow.log", f"{url}/ping", 300, variables):
+        yield url
+
+
+if __name__ == "__main__":
+    sys.exit(main())
