@@ -18,7 +18,7 @@ from attrs import evolve
 
 from ..engine.kernels import KernelError, Limits
 from ..engine.workers import Program, Worker, Workers, WorkersBusy, WorkersEnded
-from . import guard, serving
+from . import guard, nursery, serving
 from .process import Guarded
 
 logger = logging.getLogger("wmlclient.runner.kernels")
@@ -160,7 +160,7 @@ class _Workers:
     def resize(self, count: int) -> None:
         """See :class:`Workers`."""
         self._count = count
-        self._tell(serving.COPIES, 0, count)
+        self._tell(nursery.COPIES, 0, count)
 
     def retire(self) -> None:
         """See :class:`Workers`."""
@@ -198,17 +198,17 @@ class _Workers:
         """Take what the process has said; with the lock."""
         while True:
             try:
-                message, descriptors, _, _ = socket.recv_fds(self._control, serving.CONTROL.size, 1)
+                message, descriptors, _, _ = socket.recv_fds(self._control, nursery.CONTROL.size, 1)
             except BlockingIOError:
                 return
             except OSError:
                 message, descriptors = b"", []
-            if len(message) < serving.CONTROL.size:
+            if len(message) < nursery.CONTROL.size:
                 return self._end(None)
-            what, id, value = serving.CONTROL.unpack(message)
-            if what == serving.READY and descriptors:
+            what, id, value = nursery.CONTROL.unpack(message)
+            if what == nursery.READY and descriptors:
                 self._ready.append(_Leased(self, id, socket.socket(fileno=descriptors[0])))
-            elif what == serving.ENDED:
+            elif what == nursery.ENDED:
                 self._endings[id] = value
                 while len(self._endings) > 1000:
                     self._endings.pop(next(iter(self._endings)))
@@ -229,13 +229,13 @@ class _Workers:
 
     def _tell(self, what: int, id: int, value: int = 0) -> None:
         try:
-            self._control.send(serving.CONTROL.pack(what, id, value))
+            self._control.send(nursery.CONTROL.pack(what, id, value))
         except OSError:  # it has gone, or does not listen
             logger.debug("a service's process takes no orders")
 
     def kill(self, id: int) -> None:
         """End one copy."""
-        self._tell(serving.KILL, id)
+        self._tell(nursery.KILL, id)
 
     def why(self, id: int, seconds: float = 2.0) -> str:
         """Why one copy is gone. Takes a moment, so not for the event loop."""
