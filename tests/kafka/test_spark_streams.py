@@ -15,6 +15,7 @@ import pytest
 from kafka_stand import Stream
 from spark_stand import Fitted, eventually
 
+from wmlclient.runner import verdicts
 from wmlclient.runner.broker import Broker
 from wmlclient.runner.processes import alive
 from wmlclient.runner.spark.pool import DriverPool
@@ -163,7 +164,8 @@ def test_bad_records_go_aside_whole_and_good_ones_go_on(make_stream: MakeStream)
         assert record.value == value
         headers = headers_of(record)
         assert [key for key, _ in record.headers].count("wml.error.stage") == 1
-        assert headers["wml.error.stage"] == "parse"
+        assert headers["wml.error.stage"] == ("decode" if reason in verdicts.DECODE else "schema")
+        assert abs(int(headers["wml.source.timestamp"]) - record.timestamp) < 600_000
         assert headers["wml.error.reason"] == reason, value
         assert headers["trace"] == "x"
         assert headers["wml.source.topic"] == stream.spec.source.topic
@@ -231,7 +233,7 @@ def test_a_scored_record_too_large_for_its_topic_goes_aside(make_stream: MakeStr
     assert sorted(record.key for record in stream.scored(2)) == [b"key-1", b"key-3"]
     [dead] = stream.dead(1)
     assert dead.key == b"large"
-    assert headers_of(dead)["wml.error.stage"] == "write"
+    assert headers_of(dead)["wml.error.stage"] == "oversize"
     assert "larger than" in headers_of(dead)["wml.error.reason"]
 
 

@@ -88,6 +88,7 @@ def is_facade(name: str) -> bool:
         "wmlclient.wire",
         "wmlclient.bill",
         "wmlclient.display",
+        "wmlclient.envelope",
         "wmlclient.exchange",
         "wmlclient.knock",
         "wmlclient._generated",
@@ -167,6 +168,7 @@ def test_the_engine_knows_no_http_and_starts_no_jvm() -> None:
             "auth",
             "launch",
             "spark",
+            "streams",
             "broker",
             "topics",
             "dialects",
@@ -204,7 +206,7 @@ def test_the_generated_client_is_reached_from_the_facade_alone() -> None:
 
 def test_wire_is_the_bottom() -> None:
     """Both halves share it, so it may know neither."""
-    for part in ("wmlclient.wire", "wmlclient.exchange"):
+    for part in ("wmlclient.wire", "wmlclient.exchange", "wmlclient.envelope"):
         assert offences(part, "wmlclient.runner", "wmlclient.scoring", *facade_packages()) == []
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from wmlclient.runner import lines
 from wmlclient.runner.engine.ports import KafkaEndpoint, SparkUnavailable, StreamSpec, TransformFailed
-from wmlclient.runner.spark import protocol
 from wmlclient.runner.spark.client import DriverProcess
 
 FAKE = Path(__file__).with_name("fake_driver.py")
@@ -116,6 +116,6 @@ def test_closing_is_no_accident(stand: Stand) -> None:
 def test_a_stream_crosses_the_pipe_whole() -> None:
     one = KafkaEndpoint(("a:1", "b:2"), "t", "SASL_SSL", "u", 'p"\\ä\n')
     spec = StreamSpec("s", "/m", {"type": "struct", "fields": []}, one, one, one, "/c", 5, "sha256:x")
-    line = protocol.encode({"spec": protocol.spec_to_json(spec)})
+    line = lines.encode({"spec": lines.spec_to_json(spec)})
     assert line.count(b"\n") == 1
-    assert protocol.spec_from_json(protocol.decode(line)["spec"]) == spec
+    assert lines.spec_from_json(lines.decode(line)["spec"]) == spec

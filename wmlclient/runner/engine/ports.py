@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from attrs import field, frozen
 
 SecurityProtocol = Literal["SASL_SSL", "SASL_PLAINTEXT", "PLAINTEXT", "SSL"]
+Delivery = Literal["exactly_once", "at_least_once"]
 EventKind = Literal["running", "progress", "failed", "stopped"]
 
 
@@ -87,6 +88,9 @@ class StreamSpec:
         created_at_ms: When the deployment was created, in milliseconds since 1970: a stream's first start reads the
             source topic from this moment on.
         model_digest: ``sha256:...`` of the model's archive.
+        delivery: What is promised; Spark's sink can do no more than ``at_least_once``.
+        workers: Processes that share the work, where the engine has workers.
+        receipts: Whether each scored record names its source and its model in its headers.
     """
 
     stream_id: str
@@ -98,6 +102,9 @@ class StreamSpec:
     checkpoint_dir: str
     created_at_ms: int
     model_digest: str
+    delivery: Delivery = "at_least_once"
+    workers: int = 1
+    receipts: bool = False
 
 
 @frozen
@@ -133,8 +140,29 @@ class TransformResult:
 
 
 @runtime_checkable
-class SparkRunner(Protocol):
-    """One Spark driver, on one master."""
+class StreamEngine(Protocol):
+    """What runs streams."""
+
+    def start_stream(self, spec: StreamSpec, on_event: Callable[[StreamEvent], None]) -> None:
+        """Start a stream, or go on with it where it was. Does not block; ``on_event`` is called from any thread.
+
+        Raises:
+            PortError: It cannot be started here at all.
+        """
+        ...
+
+    def stop_stream(self, stream_id: str) -> None:
+        """Stop a stream; returns when nothing of it runs. An unknown id is no error."""
+        ...
+
+    def close(self) -> None:
+        """End all streams, and the processes that ran them. Twice is fine."""
+        ...
+
+
+@runtime_checkable
+class SparkRunner(StreamEngine, Protocol):
+    """One Spark driver, on one master. Its streams go on from their checkpoints."""
 
     def version(self) -> str:
         """Spark's version; starts the driver where it does not run yet.
@@ -158,19 +186,6 @@ class SparkRunner(Protocol):
             fields: Columns of ``values``.
             values: Rows of JSON values.
         """
-        ...
-
-    def start_stream(self, spec: StreamSpec, on_event: Callable[[StreamEvent], None]) -> None:
-        """Start (or resume, where the checkpoint holds progress) a stream. Does not block; ``on_event`` is called
-        from any thread."""
-        ...
-
-    def stop_stream(self, stream_id: str) -> None:
-        """Stop a stream; returns when its query is gone. An unknown id is no error."""
-        ...
-
-    def close(self) -> None:
-        """End the driver and all its streams. Twice is fine."""
         ...
 
 

@@ -20,7 +20,7 @@ from .clock import Later, later, now_ms
 from .connections import spark_master, stream_endpoints
 from .contents import Contents
 from .errors import EngineError
-from .ports import PortError, SparkPool, SparkRunner, StreamEvent, StreamSpec, TopicAdmin
+from .ports import PortError, SparkPool, StreamEngine, StreamEvent, StreamSpec, TopicAdmin
 from .schemas import input_schema
 
 logger = logging.getLogger("wmlclient.runner.engine")
@@ -44,7 +44,7 @@ class _Watch:
         start: Counts the starts: an event of an earlier one says nothing about this one.
         restarts: Accidents in a row.
         since: When records began to flow, in milliseconds since 1970.
-        runner: What runs it.
+        engine: What runs it.
     """
 
     running: threading.Lock = field(factory=threading.Lock)
@@ -52,7 +52,7 @@ class _Watch:
     start: int = 0
     restarts: int = 0
     since: int | None = None
-    runner: SparkRunner | None = None
+    engine: StreamEngine | None = None
 
     def begin(self) -> int:
         """A new start; what is on its way from the one before no longer counts."""
@@ -119,9 +119,9 @@ class StreamService:
         with watch.guard:
             watch.begin()
         with watch.running:
-            if watch.runner is not None:
-                watch.runner.stop_stream(id)
-                watch.runner = None
+            if watch.engine is not None:
+                watch.engine.stop_stream(id)
+                watch.engine = None
 
     def forget(self, id: str) -> None:
         """Remove the checkpoint of a stopped stream."""
@@ -159,8 +159,8 @@ class StreamService:
                     target=ensure(spec.target),
                     dead_letter=ensure(spec.dead_letter),
                 )
-                watch.runner = self._spark.get(spark_master(deployment.spark_service))
-                watch.runner.start_stream(spec, lambda event: self._on_event(watch, start, event))
+                watch.engine = self._spark.get(spark_master(deployment.spark_service))
+                watch.engine.start_stream(spec, lambda event: self._on_event(watch, start, event))
             except PortError as error:
                 retriable = error.retriable or (resumed and error.code in _WORTH_WAITING)
                 self._failed(id, watch, start, error.code, error.message, retriable)

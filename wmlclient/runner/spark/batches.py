@@ -17,17 +17,22 @@ from wmlclient.runner.spark.isolate import Position, find_bad, position_filter
 from wmlclient.runner.spark.kafka_options import sink_options
 from wmlclient.runner.spark.models import ModelCache
 from wmlclient.runner.spark.plan import StreamPlan
-from wmlclient.runner.spark.records import META, dead_letter_columns, literal
+from wmlclient.runner.spark.records import (
+    META,
+    META_COLUMNS,
+    dead_letter_columns,
+    literal,
+    stage_of_reason,
+)
 from wmlclient.runner.spark.session import Session
 from wmlclient.runner.spark.table import has_vectors
 from wmlclient.runner.spark.transform import with_vectors
+from wmlclient.runner.verdicts import RECORD_BYTES, dropped, too_large
 
 logger = logging.getLogger("wmlclient.runner.spark.driver")
 
 # So many records of a batch are asked for their very own reason; the others get that of their kind.
 _EXACT_REASONS = 20
-# What a broker takes in one record unless it was told otherwise.
-_RECORD_BYTES = 1_000_000
 
 
 @define
@@ -199,7 +204,7 @@ class BatchWriter:
     # -- what cannot be scored --------------------------------------------------------------------------------
 
     def _bury_unparsed(self, judged: Any) -> None:
-        columns = dead_letter_columns(literal("parse"), self._spec.model_digest, "reason")
+        columns = dead_letter_columns(stage_of_reason("reason"), self._spec.model_digest, "reason")
         self._send(self._select(judged.filter("reason IS NOT NULL"), columns), self._spec.dead_letter)
 
     def _bury(self, judged: Any, reasons: dict[Position, str], stage: str) -> None:
@@ -210,7 +215,7 @@ class BatchWriter:
         text = jvm.org.apache.commons.io.IOUtils.readLines(jvm.java.io.StringReader(lines))
         table = self._session.spark.createDataset(text, jvm.org.apache.spark.sql.Encoders.STRING())
         table = self._select(table, ["from_json(value, 'p INT, o BIGINT, why STRING') AS d"])
-        records = self._select(judged, ["key", "headers", "topic", "partition", "offset", "value"])
+        records = self._select(judged, [*META_COLUMNS, "value"])
         match = self._session.functions.expr("partition = d.p AND offset = d.o")
         joined = records.join(self._session.functions.broadcast(table), match)
         columns = dead_letter_columns(literal(stage), self._spec.model_digest, "d.why")
@@ -221,7 +226,7 @@ class BatchWriter:
         good = set(self._positions(judged.filter("reason IS NULL"), "partition", "offset"))
         left = self._positions(self._transform(judged), f"{META}.partition", f"{META}.offset")
         missing = sorted(good - set(left))
-        general = f"dropped by the model ({', '.join(self._plan.dropping)}: handleInvalid)"
+        general = dropped(", ".join(self._plan.dropping))
         reasons = dict.fromkeys(missing, general)
         model = self._models.get(self._spec.model_dir)
         for position in missing[:_EXACT_REASONS]:
@@ -263,7 +268,7 @@ class BatchWriter:
             unparsed = taken - len(positions)
             if unparsed:
                 self._bury_unparsed(judged)
-            for reasons, stage in ((bad | dropped, "score"), (large, "write")):
+            for reasons, stage in ((bad | dropped, "score"), (large, "oversize")):
                 if reasons:
                     self._bury(judged, reasons, stage)
             dead = unparsed + len(bad) + len(dropped) + len(large)
@@ -281,9 +286,9 @@ class BatchWriter:
         size = "octet_length(value) + coalesce(octet_length(key), 0)"
         place = [f"{META}.partition AS partition", f"{META}.offset AS offset"]
         sized = self._select(self._transform(judged), [*self._plan.output, *place]).filter(
-            f"{size} > {_RECORD_BYTES}"
+            f"{size} > {RECORD_BYTES}"
         )
-        reason = f"the scored record is larger than {_RECORD_BYTES} bytes, more than the target topic takes"
+        reason = too_large(RECORD_BYTES)
         return dict.fromkeys(self._positions(sized, "partition", "offset"), reason)
 
 

@@ -15,9 +15,9 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
 from typing import Any
 
+from wmlclient.runner import lines
 from wmlclient.runner.engine.ports import PortError, SparkUnavailable, StreamSetupError, TransformFailed
 from wmlclient.runner.processes import command_line, tail, wait_gone
-from wmlclient.runner.spark import protocol
 
 logger = logging.getLogger("wmlclient.runner.spark")
 
@@ -102,7 +102,7 @@ class DriverProcess:
                 return future
             number = self._next_id = self._next_id + 1
             self._pending[number] = (op, future)
-        line = protocol.encode({"id": number, "op": op, "args": args})
+        line = lines.encode({"id": number, "op": op, "args": args})
         try:
             self._write(line)
         except OSError:
@@ -154,12 +154,12 @@ class DriverProcess:
         with self._process.stdout as stream:
             for line in stream:
                 try:
-                    self._take(protocol.decode(line))
+                    self._take(lines.decode(line))
                 except Exception:
                     logger.exception("a line of the Spark driver could not be used")
         self._bury()
 
-    def _take(self, message: protocol.Message) -> None:
+    def _take(self, message: lines.Message) -> None:
         if "ready" in message:
             self._started.set_result(message["ready"])
         elif "failed" in message:

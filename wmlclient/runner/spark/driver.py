@@ -1,7 +1,7 @@
 """The Spark driver process: ``python -m wmlclient.runner.spark.driver --dir home/spark/<id>``.
 
-It speaks JSON lines (see ``protocol``) over the stdin and stdout that it was started with. At the end of stdin,
-which is the death of its parent, it kills its JVM and ends.
+It speaks JSON lines (see :mod:`wmlclient.runner.lines`) over the stdin and stdout that it was started with. At the
+end of stdin, which is the death of its parent, it kills its JVM and ends.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import IO, Any
 
 import attrs
 
+from wmlclient.runner import lines
 from wmlclient.runner.engine.ports import PortError
-from wmlclient.runner.spark import protocol
 from wmlclient.runner.spark.failures import root_cause
 from wmlclient.runner.spark.models import ModelCache
 from wmlclient.runner.spark.session import Session
@@ -70,7 +70,7 @@ class Driver:
     def _read(self) -> None:
         for line in self._requests:
             try:
-                message = protocol.decode(line)
+                message = lines.decode(line)
                 number, op, args = message["id"], message["op"], message["args"]
             except (ValueError, KeyError):
                 logger.error("a request could not be read")
@@ -104,7 +104,7 @@ class Driver:
         return attrs.asdict(self._transformer.run(**args))
 
     def _op_start_stream(self, spec: dict[str, Any]) -> None:
-        self._streams.start(protocol.spec_from_json(spec))
+        self._streams.start(lines.spec_from_json(spec))
 
     def _op_stop_stream(self, stream_id: str) -> None:
         self._streams.stop(stream_id)
@@ -112,8 +112,8 @@ class Driver:
     def _event(self, stream_id: str, kind: str, details: dict[str, Any]) -> None:
         self._send({"event": {"stream_id": stream_id, "kind": kind, "details": details}})
 
-    def _send(self, message: protocol.Message) -> None:
-        line = protocol.encode(message)
+    def _send(self, message: lines.Message) -> None:
+        line = lines.encode(message)
         with self._writing:
             try:
                 self._answers.write(line)

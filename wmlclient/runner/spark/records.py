@@ -13,36 +13,19 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from wmlclient import envelope
+from wmlclient.runner import verdicts
 from wmlclient.runner.spark.transform import quote
 
 # One struct that travels beside the model's columns: a name that no model has, and only one to keep clear of.
 META = "__wml"
 _CORRUPT = "__wml_corrupt"
-_META_COLUMNS = ("key", "headers", "topic", "partition", "offset")
-_JSON_TYPES = {
-    "string": "a string",
-    "boolean": "true or false",
-    "binary": "a base64 string",
-    "date": "a date",
-    "timestamp": "a timestamp",
-    "timestamp_ntz": "a timestamp",
-}
-_OWN_HEADERS = "wml."
+META_COLUMNS = ("key", "headers", "topic", "partition", "offset", "timestamp")
 
 
 def literal(text: str) -> str:
     """A string as SQL reads it."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def type_name(kind: Any) -> str:
-    """What a field has to be, for a person."""
-    if isinstance(kind, dict):
-        names = {"array": "an array", "struct": "an object", "map": "an object", "udt": "a vector object"}
-        return names.get(str(kind.get("type")), "another type")
-    if kind in ("integer", "long", "short", "byte"):
-        return f"a whole number ({kind})"
-    return _JSON_TYPES.get(kind, f"a number ({kind})")
 
 
 class RecordReader:
@@ -71,7 +54,7 @@ class RecordReader:
 
     def raw(self) -> list[str]:
         """Step 1, from Kafka's columns: the text of the record and where it came from."""
-        return [*_META_COLUMNS, "value", "CAST(value AS STRING) AS s"]
+        return [*META_COLUMNS, "value", "CAST(value AS STRING) AS s"]
 
     def parsed(self) -> list[str]:
         """Step 2; the column ``r`` is added by the caller, as its schema may hold types that SQL cannot name.
@@ -80,37 +63,40 @@ class RecordReader:
         """
         options = "map('mode', 'PERMISSIVE', 'allowSingleQuotes', 'false')"
         array = f"from_json(concat('[', s, ']'), 'array<map<string,variant>>', {options})"
-        return [*_META_COLUMNS, "value", "s", f"{array} AS a"]
+        return [*META_COLUMNS, "value", "s", f"{array} AS a"]
 
     def judged(self) -> list[str]:
         """Step 3: the reason why a record is bad, or null."""
-        return [*_META_COLUMNS, "value", "r", "a", f"{self.reason()} AS reason"]
+        return [*META_COLUMNS, "value", "r", "a", f"{self.reason()} AS reason"]
 
     def reason(self) -> str:
         """SQL of the reason, first what is most basic."""
         cases = [
-            ("value IS NULL", literal("null value")),
-            ("NOT is_valid_utf8(s)", literal("not valid UTF-8")),
-            ("trim(BOTH ' \\t\\r\\n' FROM s) = ''", literal("empty value")),
-            ("a IS NULL AND try_parse_json(concat('[', s, ']')) IS NOT NULL", literal("not a JSON object")),
-            ("a IS NULL", literal("malformed JSON")),
-            ("size(a) <> 1", literal("more than one JSON value")),
-            ("a[0] IS NULL", literal("not a JSON object")),
+            ("value IS NULL", literal(verdicts.NULL_VALUE)),
+            ("NOT is_valid_utf8(s)", literal(verdicts.NOT_UTF8)),
+            ("trim(BOTH ' \\t\\r\\n' FROM s) = ''", literal(verdicts.EMPTY)),
+            (
+                "a IS NULL AND try_parse_json(concat('[', s, ']')) IS NOT NULL",
+                literal(verdicts.NOT_AN_OBJECT),
+            ),
+            ("a IS NULL", literal(verdicts.MALFORMED)),
+            ("size(a) <> 1", literal(verdicts.SEVERAL)),
+            ("a[0] IS NULL", literal(verdicts.NOT_AN_OBJECT)),
             (
                 "size(array_distinct(map_keys(a[0]))) <> size(a[0])",
-                literal("a field is there twice"),
+                literal(verdicts.TWICE),
             ),
         ]
         for name in self._needed:
-            cases.append((f"NOT map_contains_key(a[0], {literal(name)})", literal(f"missing field: {name}")))
+            cases.append((f"NOT map_contains_key(a[0], {literal(name)})", literal(verdicts.missing(name))))
         cases += [(self._wrong_type(field), self._wrong_text(field)) for field in self.fields]
-        cases.append((f"r IS NULL OR r.{_CORRUPT} IS NOT NULL", literal("a value of the wrong type")))
+        cases.append((f"r IS NULL OR r.{_CORRUPT} IS NOT NULL", literal(verdicts.WRONG_VALUE)))
         if self.names:
             nulls = " AND ".join(f"r.{quote(name)} IS NULL" for name in self.names)
-            cases.append((f"({nulls})", literal("no field of the model has a value")))
+            cases.append((f"({nulls})", literal(verdicts.NO_VALUE)))
         for name in self.names:
             if name in self._not_null:
-                cases.append((f"r.{quote(name)} IS NULL", literal(f"null in field: {name}")))
+                cases.append((f"r.{quote(name)} IS NULL", literal(verdicts.null_in(name))))
         return "CASE " + " ".join(f"WHEN {when} THEN {then}" for when, then in cases) + " END"
 
     def _wrong_type(self, field: dict[str, Any]) -> str:
@@ -125,11 +111,11 @@ class RecordReader:
         return lost
 
     def _wrong_text(self, field: dict[str, Any]) -> str:
-        return literal(f"wrong type: {field['name']} must be {type_name(field['type'])}")
+        return literal(verdicts.wrong_type(field["name"], field["type"]))
 
     def inputs(self) -> list[str]:
         """Step 4, of good records: the model's columns, and the one that travels along."""
-        meta = ", ".join(f"{name} AS {name}" for name in _META_COLUMNS)
+        meta = ", ".join(f"{name} AS {name}" for name in META_COLUMNS)
         columns = [f"r.{quote(name)} AS {quote(name)}" for name in self.names]
         return [*columns, f"struct({meta}, a[0] AS extra) AS {META}"]
 
@@ -161,25 +147,35 @@ def _inner(text: str) -> str:
     return f"nullif(substring({text}, 2, length({text}) - 2), '')"
 
 
+def stage_of_reason(reason: str) -> str:
+    """SQL of the stage at which a record was judged to be no row.
+
+    Args:
+        reason: SQL of the reason.
+    """
+    decode = ", ".join(literal(each) for each in verdicts.DECODE)
+    return f"IF({reason} IN ({decode}), 'decode', 'schema')"
+
+
 def dead_letter_columns(stage: str, digest: str, reason: str) -> list[str]:
     """The record to send to the dead-letter topic: its own bytes, key and headers, and ours.
 
     Args:
-        stage: SQL that gives where it failed: parse, score or write.
+        stage: SQL that gives where it failed, one of :data:`wmlclient.envelope.STAGES`.
         digest: The model's digest.
         reason: SQL that gives the reason.
     """
     ours = {
-        "wml.error.stage": stage,
-        "wml.error.reason": reason,
-        "wml.source.topic": "topic",
-        "wml.source.partition": "CAST(partition AS STRING)",
-        "wml.source.offset": "CAST(offset AS STRING)",
-        "wml.model.digest": literal(digest),
+        envelope.STAGE: stage,
+        envelope.REASON: reason,
+        envelope.TOPIC: "topic",
+        envelope.PARTITION: "CAST(partition AS STRING)",
+        envelope.OFFSET: "CAST(offset AS STRING)",
+        envelope.TIMESTAMP: "CAST(unix_millis(timestamp) AS STRING)",
+        envelope.DIGEST: literal(digest),
     }
     added = ", ".join(
         f"struct('{key}' AS key, CAST({value} AS BINARY) AS value)" for key, value in ours.items()
     )
-    # A record sent again from a dead-letter topic tells of this time, not of the last.
-    kept = f"filter(coalesce(headers, array()), h -> NOT startswith(h.key, '{_OWN_HEADERS}'))"
+    kept = f"filter(coalesce(headers, array()), h -> NOT startswith(h.key, '{envelope.OWN}'))"
     return ["key", "value", f"concat({kept}, array({added})) AS headers"]

@@ -15,6 +15,7 @@ from typing import Any
 
 from attrs import define, field
 
+from wmlclient.runner import lines
 from wmlclient.runner.engine.ports import (
     PortError,
     SparkUnavailable,
@@ -24,7 +25,6 @@ from wmlclient.runner.engine.ports import (
 )
 from wmlclient.runner.java import find_java, find_pyspark
 from wmlclient.runner.private import write_private
-from wmlclient.runner.spark import protocol
 from wmlclient.runner.spark.client import DriverProcess, driver_command
 from wmlclient.runner.spark.coalesce import Coalescer
 from wmlclient.runner.spark.settings import FOREIGN_VARIABLES, DriverFolder, spark_settings, to_properties
@@ -240,7 +240,7 @@ class DriverRunner:
             driver = stream.driver = self._running(with_connector=True)
             if stream.stopping:
                 return
-            call = driver.call("start_stream", spec=protocol.spec_to_json(stream.spec))
+            call = driver.call("start_stream", spec=lines.spec_to_json(stream.spec))
             stream.asked.set()
             call.result()
         except PortError as error:

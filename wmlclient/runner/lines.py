@@ -1,4 +1,4 @@
-"""The lines that the runner and its Spark driver exchange: one JSON object a line, both ways.
+"""The lines that the runner and the processes of its engines exchange: one JSON object a line, both ways.
 
 Request ``{"id", "op", "args"}``; answer ``{"id", "result"}`` or ``{"id", "error": {"code", "message"}}``; the
 driver's own word ``{"ready": {...}}`` or ``{"failed": {...}}`` once at the start, ``{"event": {...}}`` at any time.
