@@ -31,11 +31,12 @@ if TYPE_CHECKING:
     from wmlclient.errors import NotFoundError as NotFoundError
     from wmlclient.errors import WmlError as WmlError
     from wmlclient.instance import Instance as Instance
-    from wmlclient.models import Model as Model
+    from wmlclient.model import Model as Model
     from wmlclient.records import KafkaRecord as KafkaRecord
     from wmlclient.scores import Scores as Scores
     from wmlclient.states import State as State
     from wmlclient.topics import KafkaTopic as KafkaTopic
+    from wmlclient.versions import ModelVersion as ModelVersion
 
 # Loaded when asked for: the generated client alone takes longer to import than all the rest.
 _HOMES = {
@@ -48,7 +49,8 @@ _HOMES = {
     "KafkaConnection": "connections",
     "KafkaRecord": "records",
     "KafkaTopic": "topics",
-    "Model": "models",
+    "Model": "model",
+    "ModelVersion": "versions",
     "NotFoundError": "errors",
     "Scores": "scores",
     "SparkService": "connections",
@@ -68,6 +70,7 @@ __all__ = [
     "KafkaRecord",
     "KafkaTopic",
     "Model",
+    "ModelVersion",
     "NotFoundError",
     "Scores",
     "SparkService",

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from wmlclient import display, wire
+from wmlclient import display, versions, wire
 from wmlclient._sentinel import NOT_GIVEN, NotGiven
 from wmlclient.errors import ConfigError, DeploymentFailedError, PayloadError, ResponseError, WaitTimeoutError
 from wmlclient.payload import is_array, json_body, to_table, with_integers
@@ -17,6 +17,7 @@ from wmlclient.waiting import Clock, poll
 
 if TYPE_CHECKING:
     from wmlclient.service import Service
+    from wmlclient.versions import ModelVersion
 
 WAIT_TIMEOUT = 300.0
 
@@ -106,6 +107,18 @@ class Deployment:
         """Name of the model it was made of."""
         asset = self._entity.published_model or self._entity.deployable_asset
         return asset.name if asset is not None else None
+
+    @property
+    def version(self) -> str | None:
+        """Id of the model's version that it runs."""
+        link = self._entity.deployed_version
+        return str(link.guid) if link is not None else None
+
+    @property
+    def previous_version(self) -> str | None:
+        """Id of the version that it ran before, to which ``rollback()`` leads; None if there was none."""
+        link = self._entity.previous_version
+        return str(link.guid) if link is not None else None
 
     @property
     def source(self) -> str | None:
@@ -245,7 +258,10 @@ class Deployment:
         service = self._service
         answer = service.post_json(service.reachable(self.scoring_url), table.encode(), timeout=timeout)
         texts = frozenset(n for n, v in zip(table.fields, table.values[0], strict=True) if isinstance(v, str))
-        return Scores._of(answer.content, answer.headers.get(wire.SCORING_ENGINE_HEADER), texts)
+        engine, version = (
+            answer.headers.get(name) for name in (wire.SCORING_ENGINE_HEADER, wire.MODEL_VERSION_HEADER)
+        )
+        return Scores._of(answer.content, engine, texts, version)
 
     def _integer_columns(self) -> frozenset[str]:
         """What the model reads as integers; asked for once."""
@@ -278,15 +294,56 @@ class Deployment:
         return self.refresh()
 
     def update(
-        self, *, name: str | NotGiven = NOT_GIVEN, description: str | NotGiven = NOT_GIVEN
+        self,
+        version: ModelVersion | str | None = None,
+        *,
+        name: str | NotGiven = NOT_GIVEN,
+        description: str | NotGiven = NOT_GIVEN,
+        timeout: float | None = WAIT_TIMEOUT,
     ) -> Deployment:
-        """Changes its name or description, and returns itself."""
-        if name is NOT_GIVEN and description is NOT_GIVEN:
-            raise ConfigError("Give name= or description=, what is to change.")
+        """Moves it to another version of its model, or changes its name or description; returns itself.
+
+        An online deployment keeps its address while it is moved, and scores all the time: with the old version until
+        the new one is there.
+
+        Args:
+            version: the version, or its id.
+            name: its new name.
+            description: its new description.
+            timeout: seconds to wait until the version is there; None waits for ever.
+
+        Raises:
+            DeploymentFailedError: the version cannot be loaded; the one before goes on.
+            WaitTimeoutError: it took too long.
+            BadRequestError: the model has no such version, or it is not an online deployment.
+        """
+        if version is None and name is NOT_GIVEN and description is NOT_GIVEN:
+            raise ConfigError("Give a version, name= or description=: what is to change.")
         for path, value in (("/name", name), ("/description", description)):
             if value is not NOT_GIVEN:
                 self._patch(path, value)  # one operation a call, which services of every year take
-        return self.refresh()
+        if version is None:
+            return self.refresh()
+        url = f"{self._service.url}/v3/ml_assets/models/{self.model_id}/versions/{versions.id_of(version)}"
+        self._patch("/deployed_version/url", url)
+        return self._wait_for(State.READY, timeout, False)
+
+    def rollback(self, *, timeout: float | None = WAIT_TIMEOUT) -> Deployment:
+        """Moves it back to the version that it ran before the last update, and returns itself.
+
+        Called twice it is where it was.
+
+        Args:
+            timeout: seconds to wait until the version is there; None waits for ever.
+
+        Raises:
+            ConfigError: it never ran another version.
+        """
+        if self.refresh().previous_version is None:
+            raise ConfigError(
+                f"Deployment {self.name!r} never ran another version. Use .update(version) with one of model.versions."
+            )
+        return self.update(self.previous_version, timeout=timeout)
 
     def delete(self, *, ignore_spark_errors: bool = False) -> None:
         """Deletes it; a stream ends and forgets its place.

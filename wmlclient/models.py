@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from wmlclient import deployments, display
-from wmlclient.bill import Description
 from wmlclient.certificate import Certificate
-from wmlclient.connections import SparkService
-from wmlclient.deployment import WAIT_TIMEOUT, Deployment
-from wmlclient.errors import NotFoundError, NotSupportedError, PayloadError, ResponseError, WaitTimeoutError
+from wmlclient.errors import NotFoundError
+from wmlclient.model import Model
 from wmlclient.pages import Pages
-from wmlclient.translate import translate, utc
-from wmlclient.waiting import Clock, poll
+from wmlclient.translate import translate
 
 if TYPE_CHECKING:
     from wmlclient.service import Service
-    from wmlclient.topics import KafkaTopic
+
+__all__ = ["Model", "Models"]
 
 COLUMNS = (
     ("name", "name"),
@@ -28,245 +24,6 @@ COLUMNS = (
     ("created", "created_at"),
     ("id", "id"),
 )
-
-
-class Model:
-    """One published model. What it knows is as of its last look at the service; ``refresh()`` looks again.
-
-    Got from ``client.models.publish(...)``, ``.get(id)``, ``.find(name)`` or ``.list()``.
-    """
-
-    def __init__(self, service: Service, resource: Any) -> None:
-        self._service = service
-        self._take(resource)
-
-    def _take(self, resource: Any) -> None:
-        if resource is None or resource.entity is None or resource.metadata is None:
-            raise ResponseError("The service's answer is not a published model.")
-        self._metadata = resource.metadata
-        self._entity = resource.entity
-
-    @property
-    def id(self) -> str:
-        """Its id at the service."""
-        return str(self._metadata.guid)
-
-    @property
-    def name(self) -> str:
-        """Its name; it need not be the only one of that name."""
-        return str(self._entity.name)
-
-    @property
-    def description(self) -> str | None:
-        """What it is for."""
-        return self._entity.description  # type: ignore[no-any-return]
-
-    @property
-    def model_type(self) -> str:
-        """Framework and version, such as ``"mllib-4.2"``."""
-        return str(self._entity.model_type)
-
-    @property
-    def label_col(self) -> str | None:
-        """The column it predicts, in the training data."""
-        return self._entity.label_col  # type: ignore[no-any-return]
-
-    @property
-    def input_schema(self) -> dict[str, Any] | None:
-        """What it reads: ``StructType.jsonValue()``, the label left out."""
-        return self._entity.input_data_schema  # type: ignore[no-any-return]
-
-    @property
-    def training_schema(self) -> dict[str, Any] | None:
-        """What it was trained on: ``StructType.jsonValue()``, the label marked as target."""
-        return self._entity.training_data_schema  # type: ignore[no-any-return]
-
-    @property
-    def created_at(self) -> dt.datetime:
-        """When it was published, UTC."""
-        return utc(self._metadata.created_at)  # type: ignore[no-any-return]
-
-    @property
-    def parity(self) -> Certificate | None:
-        """Which engine scores it, and the proof that its numbers are Spark's.
-
-        Looks at the service again while the check is pending. None at a service that makes no certificates.
-        """
-        if self._entity.parity is not None and str(self._entity.parity.state) == "pending":
-            self.refresh()
-        return self._certificate()
-
-    def _certificate(self) -> Certificate | None:
-        return Certificate._of(self._entity.parity) if self._entity.parity is not None else None
-
-    def wait_parity(
-        self,
-        timeout: float | None = WAIT_TIMEOUT,
-        *,
-        progress: bool | None = None,
-        clock: Clock | None = None,
-    ) -> Certificate | None:
-        """Waits until the check against Spark is done, and returns the certificate.
-
-        A deployment waits for it by itself.
-
-        Args:
-            timeout: seconds until the deadline; None waits for ever.
-            progress: as for :meth:`Deployment.wait`.
-            clock: for tests.
-
-        Raises:
-            WaitTimeoutError: the deadline passed.
-        """
-        return poll(
-            lambda: self.refresh()._certificate(),
-            lambda certificate: certificate is None or certificate.state != "pending",
-            timeout=timeout,
-            late=lambda _, seconds: WaitTimeoutError(
-                f"Model {self.name!r}: the check against Spark is not done after {seconds:g} s. "
-                "Wait again with a longer timeout=.",
-                last_status="pending",
-            ),
-            text=lambda _: "checking",
-            label=f"parity of {self.name}",
-            progress=progress,
-            clock=clock,
-        )
-
-    def describe(self) -> Description:
-        """What it is made of: stages with their parameters, columns in and out, sizes, the Spark that trained it.
-
-        The service reads that from the archive, with nothing run. :func:`wmlclient.scoring.describe` does the same
-        for a saved model, without a service.
-
-        Raises:
-            NotSupportedError: the service does not tell.
-        """
-        if self._entity.bill_of_materials is None:
-            self.refresh()  # a list of models leaves it out
-        if self._entity.bill_of_materials is None:
-            raise NotSupportedError(
-                "This service does not tell what a model is made of. Use model.download(path), and then "
-                "wmlclient.scoring.describe(path)."
-            )
-        return Description.from_dict(self._entity.bill_of_materials.as_dict(keep_readonly=True))
-
-    @property
-    def deployments(self) -> Pages[Deployment]:
-        """Its deployments, fetched as they are walked."""
-        return deployments.listing(self._service, self.id)
-
-    def refresh(self) -> Model:
-        """Looks at the service again, and returns itself.
-
-        Raises:
-            NotFoundError: it was deleted.
-        """
-        service = self._service
-        with translate():
-            self._take(service.api.published_models.get(service.instance_id, self.id))
-        return self
-
-    def delete(self, *, ignore_spark_errors: bool = False) -> None:
-        """Deletes it, with all its deployments.
-
-        Args:
-            ignore_spark_errors: also if Spark fails to end a job.
-        """
-        service = self._service
-        with translate():
-            service.api.published_models.delete(
-                service.instance_id, self.id, ignore_spark_errors=True if ignore_spark_errors else None
-            )
-
-    def download(self, path: str | os.PathLike[str]) -> None:
-        """Writes its archive, a ``.tar.gz`` of what Spark saved, to a file.
-
-        Args:
-            path: the file; it is replaced.
-        """
-        part = f"{os.fspath(path)}.part"
-        try:
-            with translate(), open(part, "wb") as file:
-                # Not unpacked on the way, even if the service calls it Content-Encoding: gzip.
-                for chunk in self._service.api.models.download_latest_content(self.id, decompress=False):
-                    file.write(chunk)
-            os.replace(part, path)
-        finally:
-            if os.path.exists(part):
-                os.remove(part)
-
-    def deploy(
-        self,
-        name: str,
-        *,
-        source: KafkaTopic | str | os.PathLike[str] | None = None,
-        target: KafkaTopic | str | os.PathLike[str] | None = None,
-        spark: SparkService | None = None,
-        dead_letter: KafkaTopic | str | None = None,
-        description: str | None = None,
-        wait: bool = True,
-        timeout: float | None = WAIT_TIMEOUT,
-        progress: bool | None = None,
-    ) -> Deployment:
-        """Puts the model to work.
-
-        Without ``source`` and ``target`` it is deployed online, and this waits until it is ready. With two Kafka
-        topics it becomes a stream, and with two paths a batch; both return at once, and ``.wait()`` waits for them.
-
-        Args:
-            name: a name for the deployment.
-            source: the topic to read, or the file.
-            target: the topic to write, or the file.
-            spark: the Spark service that runs a stream or batch. By default ``local[2]`` of the embedded runner; any
-                other service decides for itself.
-            dead_letter: topic, on the target's connection, for records that do not parse or score. By default the
-                target's name and ``.dead-letters``.
-            description: what it is for.
-            wait: False returns before an online deployment is ready.
-            timeout: seconds to wait for it; None waits for ever.
-            progress: as for :meth:`Deployment.wait`.
-
-        Raises:
-            DeploymentFailedError: it cannot become ready; with the service's reasons.
-            WaitTimeoutError: it did not in time.
-            NotSupportedError: the service does not offer this kind.
-            PayloadError: source and target do not go together.
-        """
-        body: dict[str, Any] = {"name": name, "type": "online"}
-        if description is not None:
-            body["description"] = description
-        header = None
-        if source is not None or target is not None:
-            body |= deployments.ends(source, target, dead_letter)
-            spark = spark or self._service.default_spark
-            header = spark._header() if spark is not None else None
-        elif spark is not None or dead_letter is not None:
-            raise PayloadError("spark= and dead_letter= are for streams: give source= and target= too.")
-        deployment = deployments.create(self._service, self.id, body, spark_header=header)
-        if body["type"] == "online" and wait:
-            deployment.wait(timeout, progress=progress)
-        return deployment
-
-    def __repr__(self) -> str:
-        certificate = self._certificate()
-        engine = f", {certificate.engine} engine" if certificate is not None and certificate.engine else ""
-        return f"<Model {self.name!r}: {self.model_type}{engine}, id {self.id}>"
-
-    def _repr_html_(self) -> str:
-        fields = (self.input_schema or {}).get("fields", ())
-        return display.card(
-            f"Model {self.name}",
-            [
-                ("type", self.model_type),
-                ("reads", ", ".join(f"{f['name']} ({f['type']})" for f in fields)),
-                ("predicts", self.label_col),
-                ("parity", self._certificate()),
-                ("description", self.description),
-                ("created", self.created_at),
-                ("id", self.id),
-            ],
-        )
 
 
 class Models:
@@ -286,6 +43,7 @@ class Models:
         training_schema: Any = None,
         description: str | None = None,
         author: str | Mapping[str, str] | None = None,
+        metrics: Mapping[str, float] | None = None,
         certificate: Certificate | str | os.PathLike[str] | None = None,
         progress: bool | None = None,
     ) -> Model:
@@ -306,6 +64,8 @@ class Models:
                 JSON, or DDL such as ``"id int, text string"``. Needed without a sample.
             description: what it is for.
             author: a name, or a dict with ``name`` and ``email``.
+            metrics: what it was found to be worth, such as ``{"areaUnderROC": 0.76}``; kept with it, see
+                :attr:`Model.evaluations`.
             certificate: a parity certificate that was made elsewhere, or its file, for a service without Java;
                 ``"local"`` makes it in the Spark session of this process first. One that does not fit is not
                 accepted, and :attr:`Model.parity` says why.
@@ -333,6 +93,7 @@ class Models:
             training_schema=training_schema,
             description=description,
             author=author,
+            metrics=metrics,
             certificate=certificate,
             progress=progress,
         )

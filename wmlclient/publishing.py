@@ -36,26 +36,77 @@ def publish(
     training_schema: Any,
     description: str | None,
     author: str | Mapping[str, str] | None,
+    metrics: Mapping[str, float] | None,
     certificate: Any,
     progress: bool | None,
 ) -> Any:
     """See :meth:`wmlclient.models.Models.publish`. Returns the generated client's ``PublishedModel``."""
     if not isinstance(name, str) or not name.strip():
         raise PayloadError("name: give the model a name.")
+    with contextlib.ExitStack() as stack:
+        body, archive = _prepared(
+            stack, model, name, sample, label_col, training_schema, description, author, metrics, certificate
+        )
+        definition = stack.enter_context(archived(pipeline, "Pipeline")) if pipeline is not None else None
+        return _Publication(service, body, archive, definition).run(progress)
+
+
+def publish_version(
+    service: Service,
+    model_id: str,
+    model: Any,
+    name: str,
+    *,
+    sample: Any,
+    label_col: str | None,
+    training_schema: Any,
+    description: str | None,
+    author: Mapping[str, str] | None,
+    metrics: Mapping[str, float] | None,
+    certificate: Any,
+    progress: bool | None,
+) -> Any:
+    """See :meth:`wmlclient.model.Model.publish_version`. Returns the generated client's ``AssetVersion``."""
+    with contextlib.ExitStack() as stack:
+        body, archive = _prepared(
+            stack, model, name, sample, label_col, training_schema, description, author, metrics, certificate
+        )
+        with translate():
+            created = service.api.models.create_version(model_id, json_body(body))
+        _, version = _named(created, "model_version")
+        with translate(), _upload(archive, name, progress) as content:
+            service.api.models.upload_content(model_id, version.guid, content)
+    logger.info("published a version of %s: %s", name, version.guid)
+    return version
+
+
+def _prepared(
+    stack: contextlib.ExitStack,
+    model: Any,
+    name: str,
+    sample: Any,
+    label_col: str | None,
+    training_schema: Any,
+    description: str | None,
+    author: str | Mapping[str, str] | None,
+    metrics: Mapping[str, float] | None,
+    certificate: Any,
+) -> tuple[dict[str, Any], Archive]:
+    """The request that describes a model, and its archive, which lives as long as the stack."""
     proof = certifying.given(certificate) if certificate not in (None, "local") else None
     _check_given(sample, training_schema)
-    with contextlib.ExitStack() as stack:
-        archive = stack.enter_context(archived(model))
-        definition = stack.enter_context(archived(pipeline, "Pipeline")) if pipeline is not None else None
-        body = described(name, archive, sample, training_schema, label_col)
-        body["author"] = {"name": author} if isinstance(author, str) else dict(author or {})
-        if description is not None:
-            body["description"] = description
-        if certificate == "local":
-            proof = certifying.made(archive, body, lambda folder: certifying.Session(model, folder)).to_json()
-        if proof is not None:
-            body["certificate"] = proof
-        return _Publication(service, body, archive, definition).run(progress)
+    archive = stack.enter_context(archived(model))
+    body = described(name, archive, sample, training_schema, label_col)
+    body["author"] = {"name": author} if isinstance(author, str) else dict(author or {})
+    if description is not None:
+        body["description"] = description
+    if metrics:
+        body["evaluation"] = {"metrics": [{"name": key, "value": value} for key, value in metrics.items()]}
+    if certificate == "local":
+        proof = certifying.made(archive, body, lambda folder: certifying.Session(model, folder)).to_json()
+    if proof is not None:
+        body["certificate"] = proof
+    return body, archive
 
 
 def described(

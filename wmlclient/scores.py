@@ -35,6 +35,7 @@ class Scores(Sequence[dict[str, Any]]):
         engine: ``"native"`` or ``"spark"``; None if the service does not say.
         errors: the rows that could not be scored, by their numbers from 0, and why. They have None in the columns
             that they did not reach.
+        version: id of the model's version that scored; None if the service does not say.
 
     Example:
         >>> scores = Scores(["x", "prediction"], [[1.0, 0.0], [None, None]], errors={1: "column 'x': it is null"})
@@ -46,9 +47,16 @@ class Scores(Sequence[dict[str, Any]]):
     values: list[list[Any]] = field(eq=True)
     engine: str | None = field(default=None, eq=False)
     errors: Mapping[int, str] = field(factory=dict, eq=False)
+    version: str | None = field(default=None, eq=False)
 
     @classmethod
-    def _of(cls, body: bytes, engine: str | None, texts: frozenset[str] = frozenset()) -> Scores:
+    def _of(
+        cls,
+        body: bytes,
+        engine: str | None,
+        texts: frozenset[str] = frozenset(),
+        version: str | None = None,
+    ) -> Scores:
         """From an answer's body. ``texts``: columns that were sent as text, so "NaN" in them is a text."""
         try:
             answer = _loads(body)
@@ -60,7 +68,7 @@ class Scores(Sequence[dict[str, Any]]):
             raise ResponseError("The service's scores are not a table of fields and values.") from None
         if b'NaN"' in body or b'Infinity"' in body:
             _restore_non_finite(fields, values, texts)
-        scores = cls(fields, values, engine, errors)
+        scores = cls(fields, values, engine, errors, version)
         if errors:
             _log.warning("%s", scores._not_scored())
         return scores

@@ -18,6 +18,7 @@ NON_FINITE: dict[str, float] = {"NaN": math.nan, "Infinity": math.inf, "-Infinit
 SPARK_SERVICE_HEADER = "X-Spark-Service-Instance"
 REQUEST_ID_HEADER = "X-Global-Transaction-ID"
 SCORING_ENGINE_HEADER = "X-Scoring-Engine"
+MODEL_VERSION_HEADER = "X-Model-Version"
 
 _HEADER_LIMIT = 16 * 1024
 

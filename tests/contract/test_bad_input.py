@@ -14,6 +14,7 @@ from contract_service import INSTANCE, ONLINE, OPERATIONS, ROWS, SPARK_HEADER, S
 from wmlclient import wire
 from wmlclient.runner.engine import native
 from wmlclient.runner.engine.ports import SparkUnavailable, StreamSetupError
+from wmlclient.runner.engine.scorers import Live
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
 BODIES = [id for id, operation in OPERATIONS.items() if operation.validator is not None]
@@ -23,8 +24,8 @@ SCORES = ["Deployments_Score", "InstanceDeployments_Score"]
 @pytest.fixture
 def ids(service: Service, scorer: native.NativeScorer) -> Iterator[dict[str, str]]:
     """Of a deployment that scores, made without the long way round."""
-    slot = service.engine.scorers.open("d-2", "m-2")
-    service.engine.scorers.loaded(slot, scorer)
+    slot, wish = service.engine.scorers.open("d-2", "m-2")
+    service.engine.scorers.loaded("d-2", slot, wish, Live(scorer, "v-2"), lambda: None)
     yield {"model_id": "m-2", "deployment_id": "d-2"}
     service.engine.scorers.drop("d-2")
 

@@ -14,6 +14,7 @@ import pytest
 from contract_service import INSTANCE, Service
 
 from wmlclient.runner.engine import native
+from wmlclient.runner.engine.scorers import Live
 
 CLIENTS = 100
 REQUESTS = 12
@@ -22,7 +23,8 @@ PATH = f"/v3/wml_instances/{INSTANCE}/deployments/d-3/online"
 
 @pytest.fixture
 def deployed(service: Service, scorer: native.NativeScorer) -> Iterator[Service]:
-    service.engine.scorers.loaded(service.engine.scorers.open("d-3", "m-3"), scorer)
+    slot, wish = service.engine.scorers.open("d-3", "m-3")
+    service.engine.scorers.loaded("d-3", slot, wish, Live(scorer, "v-3"), lambda: None)
     yield service
     service.engine.scorers.drop("d-3")
 

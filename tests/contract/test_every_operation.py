@@ -24,6 +24,7 @@ from contract_service import (
 from wmlclient.runner.dialects import WATSON, ContractMismatch, matched
 
 STOP = [{"op": "replace", "path": "/status", "value": "STOPPED"}]
+MISPLACED = [{"op": "replace", "path": "/name", "value": "x"}]
 RENAME = [
     {"op": "replace", "path": "/name", "value": "new"},
     {"op": "replace", "path": "/description", "value": "d"},
@@ -79,6 +80,7 @@ def run(id: str, status: int, **more: Any) -> tuple[int, Case]:
 
     def call(things: Things) -> Answered:
         given = {key: value(things) if callable(value) else value for key, value in more.items()}
+        given |= given.pop("all", {})
         return things.service.operation(id, **given)
 
     return status, call
@@ -87,6 +89,18 @@ def run(id: str, status: int, **more: Any) -> tuple[int, Case]:
 BASIC = requests.auth._basic_auth_str(USER.encode(), PASSWORD.encode())
 DEFINITION = {"name": "p", "framework": {"name": "mllib", "version": "4.2"}, "author": {}}
 REFRESH: Callable[[Things], dict[str, str]] = lambda things: {"token": things.service.auth.issue()}  # noqa: E731
+
+
+def to_version(things: Things) -> dict[str, Any]:
+    """A model, and the patch that moves its deployments to its version."""
+    ids = things.online()
+    published = things.service.operation("PublishedModels_Get", ids=ids)
+    patch = {
+        "op": "replace",
+        "path": "/deployed_version/url",
+        "value": published.entity["latest_version"]["url"],
+    }
+    return {"ids": ids, "json": [patch]}
 
 
 def request(things: Things) -> dict[str, Any]:
@@ -116,6 +130,7 @@ GOES: dict[str, tuple[int, Case]] = {
     "Models_Create": run("Models_Create", 201, json=request),
     "Models_List": run("Models_List", 200),
     "Models_Get": run("Models_Get", 200, ids=lambda things: things.model(upload=False)),
+    "Models_CreateVersion": run("Models_CreateVersion", 201, ids=Things.model, json=request),
     "Models_Delete": run("Models_Delete", 204, ids=Things.model),
     "Models_DownloadLatestContent": run("Models_DownloadLatestContent", 200, ids=Things.model),
     "Models_ListVersions": run("Models_ListVersions", 200, ids=Things.model),
@@ -129,6 +144,10 @@ GOES: dict[str, tuple[int, Case]] = {
     "Models_DownloadContent": run("Models_DownloadContent", 200, ids=Things.model),
     "PublishedModels_List": run("PublishedModels_List", 200),
     "PublishedModels_Get": run("PublishedModels_Get", 200, ids=Things.model),
+    "PublishedModels_Update": run("PublishedModels_Update", 200, all=to_version),
+    "PublishedModels_ListEvaluationMetrics": run(
+        "PublishedModels_ListEvaluationMetrics", 200, ids=Things.model
+    ),
     "PublishedModels_Delete": run(
         "PublishedModels_Delete", 204, ids=Things.online, params={"ignore_spark_errors": "true"}
     ),
@@ -190,6 +209,7 @@ FAILS: dict[str, tuple[tuple[int, str], tuple[int, Case]]] = {
     ),
     "Models_List": ((400, "invalid_query_parameter_value"), run("Models_List", 400, params={"start": "x"})),
     "Models_Get": (NOT_FOUND, run("Models_Get", 404)),
+    "Models_CreateVersion": (NOT_FOUND, run("Models_CreateVersion", 404, json=request)),
     "Models_Delete": (NOT_FOUND, run("Models_Delete", 404)),
     "Models_DownloadLatestContent": (
         (400, "missing_latest_model_version"),
@@ -215,6 +235,14 @@ FAILS: dict[str, tuple[tuple[int, str], tuple[int, Case]]] = {
     "PublishedModels_Get": (
         NOT_FOUND,
         run("PublishedModels_Get", 404, ids=lambda things: things.model(upload=False)),
+    ),
+    "PublishedModels_Update": (
+        (400, "patch_model_path_not_allowed"),
+        run("PublishedModels_Update", 400, ids=Things.model, json=MISPLACED),
+    ),
+    "PublishedModels_ListEvaluationMetrics": (
+        NOT_FOUND,
+        run("PublishedModels_ListEvaluationMetrics", 404, ids=lambda things: things.model(upload=False)),
     ),
     "PublishedModels_Delete": (NOT_FOUND, run("PublishedModels_Delete", 404)),
     "Deployments_List": (NOT_FOUND, run("Deployments_List", 404)),

@@ -162,7 +162,7 @@ def test_a_body_that_drips_is_cut_off_though_each_drop_is_in_time(serve: Callabl
 
 
 def _online(service: Service) -> str:
-    slot = service.engine.scorers.open("d-1", "m-1")
+    slot, _ = service.engine.scorers.open("d-1", "m-1")
     slot.ready = Future()
     return "d-1"
 

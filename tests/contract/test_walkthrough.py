@@ -217,6 +217,7 @@ def test_tokens_under_both_addresses(service: Service) -> None:
 
 def test_numbers_that_json_lacks_are_words(service: Service, content: bytes) -> None:
     from wmlclient.runner.engine.scored import Scored
+    from wmlclient.runner.engine.scorers import Live
     from wmlclient.runner.scoring_route import _json
 
     made = service.online(content)
@@ -228,7 +229,7 @@ def test_numbers_that_json_lacks_are_words(service: Service, content: bytes) -> 
         def score(self, fields: Any, values: Any) -> Any:
             return Scored(["text", "x", "y"], [["null", float("nan"), [float("-inf"), None]]])
 
-    slot.scorer = Odd()
+    slot.live = Live(Odd(), "v")
     answer = service.call("POST", made.entity["scoring_url"], json=ROWS)
     assert answer.body["values"] == [["null", "NaN", ["-Infinity", None]]]
     assert _json(Scored(["a"], [[None]])) == b'{"fields":["a"],"values":[[null]]}'

@@ -23,6 +23,7 @@ PUBLIC = {
     "KafkaRecord",
     "KafkaTopic",
     "Model",
+    "ModelVersion",
     "NotFoundError",
     "Scores",
     "SparkService",

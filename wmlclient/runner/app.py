@@ -65,8 +65,8 @@ class App:
             self._gate.check(headers)
             scoring = scoring_route.match(scope["method"], scope["path"])
             if scoring is not None:
-                body, engine = await scoring_route.score(self._services, scoring, headers, receive)
-                return await _send(send, 200, body, headers, [_JSON, (b"x-scoring-engine", engine)])
+                body, more = await scoring_route.score(self._services, scoring, headers, receive)
+                return await _send(send, 200, body, headers, [_JSON, *more])
             consuming = consume_route.match(scope["method"], scope["path"])
             if consuming is not None:
                 dialect = ML_SERVER

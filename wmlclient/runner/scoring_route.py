@@ -18,7 +18,7 @@ from wmlclient.wire import words_for_non_finite
 
 from .engine.errors import Invalid, NotReady
 from .engine.scored import Scored
-from .engine.scorers import Scorer, Slot
+from .engine.scorers import Live, Scorer, Slot
 from .handlers import Services
 from .handlers.common import ended
 from .incoming import Headers, Receive, whole
@@ -39,11 +39,11 @@ def match(method: str, path: str) -> re.Match[str] | None:
 
 async def score(
     services: Services, call: re.Match[str], headers: Headers, receive: Receive
-) -> tuple[bytes, bytes]:
+) -> tuple[bytes, list[tuple[bytes, bytes]]]:
     """Score a table.
 
     Returns:
-        The body of the answer and the engine that scored.
+        The body of the answer, and headers that say which engine scored which version.
 
     Raises:
         Problem, EngineError: What is refused.
@@ -54,7 +54,8 @@ async def score(
     slot = services.engine.scorers.find(deployment, model)
     limits = services.settings.limits
     body = await whole(receive, headers, limits.json, limits.receive)
-    scorer = slot.scorer or await _scorer(services, slot)
+    live = slot.live or await _live(services, slot)
+    scorer = live.scorer
     if len(body) <= _SMALL:
         fields, values = _table(body)
         scored = scorer.score(fields, values)
@@ -64,10 +65,13 @@ async def score(
     else:
         answer, scored = await _score_large(scorer, body)
     services.engine.count_predictions(len(scored.values) - len(scored.errors))
-    return answer, scorer.engine.encode()
+    return answer, [
+        (b"x-scoring-engine", scorer.engine.encode()),
+        (b"x-model-version", live.version_id.encode()),
+    ]
 
 
-async def _scorer(services: Services, slot: Slot) -> Scorer:
+async def _live(services: Services, slot: Slot) -> Live:
     """The scorer of a deployment that is on its way."""
     if not await ended(slot.ready, services.settings.score_wait):
         raise NotReady("operation_timeout", "The deployment is still being made; try again in a moment.")

@@ -155,6 +155,7 @@ def test_public_names() -> None:
         "KafkaRecord",
         "KafkaTopic",
         "Model",
+        "ModelVersion",
         "NotFoundError",
         "Scores",
         "SparkService",

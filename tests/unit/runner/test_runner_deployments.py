@@ -42,7 +42,7 @@ def online(world: Any, content: bytes, **request: Any) -> Any:
 
 def score(world: Any, deployment: Any, fields: list[str], rows: list[list[Any]]) -> Any:
     slot = world.engine.scorers.find(deployment.id, deployment.model_id)
-    scored = slot.ready.result(20).score(fields, rows)
+    scored = slot.ready.result(20).scorer.score(fields, rows)
     return scored.result(20) if isinstance(scored, Future) else scored
 
 

@@ -30,7 +30,7 @@ def deploy(world: Any, folder: Path, kind: str, engine: str) -> Any:
     content = saved_models.archive(folder)
     version = world.upload(content, label_column="mood", training_data_schema=training(kind))
     made = world.engine.deployments.create(version.model_id, ONLINE, None)
-    scorer = eventually(lambda: world.engine.scorers.find(made.id, None).scorer)
+    scorer = eventually(lambda: world.engine.scorers.find(made.id, None).live).scorer
     assert scorer.engine == engine
     return scorer
 

@@ -114,6 +114,7 @@ class CertificateService:
         model = self._store.models.get(version.model_id) if version is not None else None
         if version is None or model is None or version.digest is None:
             return {"state": "unavailable", "engine": None, "reason": "the model was deleted"}
+        model = version.of(model)
         given = model.body.get("certificate")
         flaw = self._flaw(given, model, version.digest) if given is not None else None
         if given is not None and flaw is None:

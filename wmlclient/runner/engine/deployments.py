@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 from attrs import evolve
 
-from ..store import Deployment, Model, Page, Referenced, Store, Version
-from . import native, patches
-from .certificates import CertificateService
+from ..store import Deployment, Page, Referenced, Store, Version
+from . import patches
 from .clock import new_id, now_ms
 from .connections import spark_service, stream_endpoints
-from .contents import Contents
-from .errors import Conflict, EngineError, Invalid, NotFound, NotSupported
-from .ports import PortError, SparkPool
-from .schemas import input_schema, label_column
-from .scorers import OnlineScorers, Scorer, Slot, SparkScorer
+from .errors import Conflict, Invalid, NotFound, NotSupported, field_error
+from .online import OnlineService
+from .ports import PortError
+from .scorers import Live, OnlineScorers
 from .streams import StreamService
 
 logger = logging.getLogger("wmlclient.runner.engine")
 
-_LOAD_TIMEOUT = 300.0
+_ALL = 1_000_000
 
 
 class DeploymentService:
@@ -31,10 +29,8 @@ class DeploymentService:
 
     Args:
         store: Rows.
-        contents: Archives.
-        certificates: Says which engine scores a model.
-        spark: Where Spark is.
-        scorers: Takes the loaded scorers of online deployments.
+        online: Loads online deployments.
+        scorers: Has the loaded scorers of online deployments.
         streams: Runs stream deployments.
         clock: Milliseconds since 1970.
     """
@@ -42,22 +38,16 @@ class DeploymentService:
     def __init__(
         self,
         store: Store,
-        contents: Contents,
-        certificates: CertificateService,
-        spark: SparkPool,
+        online: OnlineService,
         scorers: OnlineScorers,
         streams: StreamService,
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self._store = store
-        self._contents = contents
-        self._certificates = certificates
-        self._spark = spark
+        self._online = online
         self._scorers = scorers
         self._streams = streams
         self._clock = clock
-        self._pool = ThreadPoolExecutor(4, thread_name_prefix="deploy")
-        self._closing = False
 
     def create(self, model_id: str, body: Mapping[str, Any], spark_header: str | None) -> Deployment:
         """A deployment that is on its way.
@@ -111,7 +101,7 @@ class DeploymentService:
         except Referenced:  # the model was deleted meanwhile
             raise NotFound() from None
         if kind == "online":
-            self._load(deployment)
+            self._online.load(deployment)
         else:
             self._streams.start(deployment.id)
         return evolve(deployment, status="INITIALIZING")
@@ -147,7 +137,7 @@ class DeploymentService:
         """Number of deployments by model."""
         return self._store.deployments.counts()
 
-    def ready(self, id: str) -> Future[Scorer]:
+    def ready(self, id: str) -> Future[Live]:
         """Done when an online deployment has a scorer or has failed."""
         return self._scorers.find(id, None).ready
 
@@ -176,6 +166,34 @@ class DeploymentService:
             )
             self._streams.start(id)
         return None
+
+    def move(self, id: str, model_id: str | None, operations: Any) -> Future[None] | None:
+        """Move an online deployment to another version, where that is what a JSON Patch asks for.
+
+        Returns:
+            Done when the version scores, or has failed; None where the patch asks for something else.
+
+        Raises:
+            NotFound: There is no such deployment.
+            Invalid: With the codes of :mod:`wmlclient.runner.engine.patches`.
+        """
+        deployment = self.get(id, model_id)
+        if deployment.kind != "online" or not patches.names_version(operations):
+            return None
+        version = self._named(deployment.model_id, operations)
+        return self._online.move(deployment, version.id)
+
+    def move_all(self, model_id: str, operations: Any) -> list[Future[None]]:
+        """Move all online deployments of a model to the version that a JSON Patch of it names.
+
+        Raises:
+            NotFound: No such published model.
+            Invalid: With the codes of :mod:`wmlclient.runner.engine.patches`.
+        """
+        self._version(model_id)
+        version = self._named(model_id, operations)
+        found = self._store.deployments.page(_ALL, model_id=model_id, kind="online").items
+        return [self._online.move(deployment, version.id) for deployment in found]
 
     def delete(self, id: str, model_id: str | None = None, ignore_spark_errors: bool = False) -> None:
         """Take a deployment down: stop its stream, forget its checkpoint, remove it.
@@ -213,20 +231,25 @@ class DeploymentService:
         for deployment in self._store.deployments.all():
             if deployment.kind == "online":
                 self._store.deployments.update(deployment.id, status="DEPLOY_IN_PROGRESS")
-                self._load(deployment)
+                self._online.load(deployment)
             elif deployment.desired == "running":
                 self._store.deployments.update(deployment.id, status="INITIALIZING", failure=None)
                 self._streams.start(deployment.id, resumed=True)
 
     def close(self) -> None:
         """Load nothing more."""
-        self._closing = True
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._online.close()
 
     def _version(self, model_id: str) -> Version:
         version = self._store.models.latest_version(model_id, with_content=True)
         if version is None or self._store.models.get(model_id) is None:
             raise NotFound()
+        return version
+
+    def _named(self, model_id: str, operations: Any) -> Version:
+        version = self._store.models.version(patches.model_version(operations, model_id))
+        if version is None or version.model_id != model_id or version.digest is None:
+            raise field_error("value", "The model has no such version with content.")
         return version
 
     def _stop(self, deployment: Deployment) -> None:
@@ -252,67 +275,6 @@ class DeploymentService:
                 logger.warning("stream %s: %s; deleted all the same", deployment.id, error.message)
             self._streams.forget(deployment.id)
         self._store.deployments.delete(deployment.id)
-
-    def _load(self, deployment: Deployment) -> None:
-        slot = self._scorers.open(deployment.id, deployment.model_id)
-        self._pool.submit(self._load_now, deployment, slot)
-
-    def _load_now(self, deployment: Deployment, slot: Slot) -> None:
-        try:
-            model = self._store.models.get(deployment.model_id)
-            version = self._store.models.version(deployment.version_id)
-            if model is None or version is None:  # deleted meanwhile
-                return
-            certificate = self._certificates.checked(version)
-            if certificate["engine"] is None:
-                raise Invalid(
-                    "model_not_checked",
-                    f"The model could not be checked against Spark: {certificate['reason']}",
-                )
-            scorer = self._scorer(model, version, certificate["engine"])
-        except (EngineError, PortError) as error:
-            self._load_failed(deployment, slot, error.code, error.message)
-        except Exception as error:
-            if self._closing:
-                return
-            logger.exception("deployment %s cannot be loaded", deployment.id)
-            self._load_failed(
-                deployment,
-                slot,
-                "load_model_failure",
-                f"Unexpected {type(error).__name__}; see the service's log.",
-            )
-        else:
-            self._store.deployments.update(
-                deployment.id,
-                status="DEPLOY_SUCCESS",
-                failure=None,
-                engine=certificate["engine"],
-                engine_reason=certificate["reason"],
-                modified_at=self._clock(),
-            )
-            self._scorers.loaded(slot, scorer)
-            logger.info("deployment %s is ready, engine %s", deployment.id, certificate["engine"])
-
-    def _load_failed(self, deployment: Deployment, slot: Slot, code: str, message: str) -> None:
-        logger.error("deployment %s has failed: %s (%s)", deployment.id, message, code)
-        failure = [{"code": code, "message": message}]
-        self._store.deployments.update(
-            deployment.id, status="DEPLOY_FAILURE", failure=failure, modified_at=self._clock()
-        )
-        self._scorers.failed(slot, message)
-
-    def _scorer(self, model: Model, version: Version, engine: str) -> Scorer:
-        schema = input_schema(model.body)
-        assert version.digest is not None
-        assert schema is not None  # a model without one is never checked
-        folder = self._contents.folder(version.digest)
-        label, training = label_column(model.body), model.body.get("training_data_schema")
-        if engine == "native":
-            return native.load(folder, schema, label, training)
-        scorer = SparkScorer(self._spark, folder, schema, native.label_filler(folder, training, label))
-        scorer.probe(_LOAD_TIMEOUT)
-        return scorer
 
 
 def _not_stopped(error: PortError) -> Conflict:

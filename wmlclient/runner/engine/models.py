@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..store import Model, Page, PendingArchive, Store, Version
+from ..store import Model, Page, PendingArchive, Referenced, Store, Version
 from . import native
 from .certificates import CertificateService, pending_certificate
 from .clock import new_id, now_ms
@@ -77,28 +77,28 @@ class ModelService:
             Invalid: The framework is not Spark's, a schema is none, or the sample does not fit it.
             NotSupported: The content is to be fetched from somewhere.
         """
-        check_framework(body)
-        if body.get("content_location"):
-            raise NotSupported(
-                "not_supported",
-                "`content_location` is not supported: upload the content instead of naming a place.",
-            )
-        for name in _SCHEMAS:
-            if body.get(name):
-                check_struct(body[name], name)
-        label = body.get("label_column")
-        training = body.get("training_data_schema")
-        if label and training and label not in [column["name"] for column in training["fields"]]:
-            raise field_error(
-                "label_column", f"`label_column` {label!r} is not a column of `training_data_schema`."
-            )
-        sample = _sample(body)
+        kept, sample = _checked(body)
         now = self._clock()
-        kept = {key: value for key, value in body.items() if key not in _READ_ONLY}
         model = Model(new_id(), kept, now, now)
         version = Version(new_id(), model.id, now, sample)
         self._store.models.add(model, version)
         return model, version
+
+    def create_version(self, id: str, body: Mapping[str, Any]) -> tuple[Model, Version]:
+        """A further version of a model; it counts from when its content is there.
+
+        Raises:
+            NotFound: No such model.
+            Invalid, NotSupported: As for :meth:`create`.
+        """
+        model = self._known(id)
+        kept, sample = _checked(body)
+        version = Version(new_id(), id, self._clock(), sample, body=kept)
+        try:
+            self._store.models.add_version(version)
+        except Referenced:  # the model was deleted meanwhile
+            raise NotFound() from None
+        return version.of(model), version
 
     def get(self, id: str) -> tuple[Model, Version]:
         """A model of the repository and its newest version, with content or without.
@@ -110,7 +110,7 @@ class ModelService:
         version = self._store.models.latest_version(id, with_content=False)
         if model is None or version is None:
             raise NotFound()
-        return model, version
+        return version.of(model), version
 
     def published(self, id: str) -> tuple[Model, Version]:
         """A published model and its newest version with content.
@@ -122,7 +122,7 @@ class ModelService:
         version = self._store.models.latest_version(id, with_content=True)
         if model is None or version is None:
             raise NotFound()
-        return model, version
+        return version.of(model), version
 
     def materials(self, model: Model, version: Version) -> dict[str, Any] | None:
         """The bill of materials of a version with content; None where its archive cannot be read any more."""
@@ -153,17 +153,20 @@ class ModelService:
         ]
         # One deleted between the two looks is left out.
         return Page(
-            [(model, version) for model, version in found if version is not None], page.total, page.next
+            [(version.of(model), version) for model, version in found if version is not None],
+            page.total,
+            page.next,
         )
 
-    def versions(self, id: str, limit: int, start: int | None) -> tuple[Model, Page[Version]]:
+    def versions(self, id: str, limit: int, start: int | None) -> Page[tuple[Model, Version]]:
         """All versions of a model, oldest first.
 
         Raises:
             NotFound: No such model.
         """
-        model, _ = self.get(id)
-        return model, self._store.models.versions(id, limit, start)
+        model = self._known(id)
+        page = self._store.models.versions(id, limit, start)
+        return Page([(version.of(model), version) for version in page.items], page.total, page.next)
 
     def version(self, id: str, version_id: str) -> tuple[Model, Version]:
         """One version of a model.
@@ -171,11 +174,25 @@ class ModelService:
         Raises:
             NotFound: No such model, or not a version of it.
         """
-        model, _ = self.get(id)
+        model = self._known(id)
         version = self._store.models.version(version_id)
         if version is None or version.model_id != id:
             raise NotFound()
-        return model, version
+        return version.of(model), version
+
+    def evaluations(self, id: str) -> list[tuple[Version, list[dict[str, Any]]]]:
+        """Versions that came with figures of an evaluation, oldest first, and the figures.
+
+        Raises:
+            NotFound: No such published model.
+        """
+        self.published(id)
+        model, found = self._known(id), []
+        for version in self._store.models.versions(id).items:
+            figures = (version.of(model).body.get("evaluation") or {}).get("metrics")
+            if figures and version.digest is not None:
+                found.append((version, figures))
+        return found
 
     def upload(self, id: str, version_id: str, pending: PendingArchive) -> None:
         """Take the content of a version: from then on the model is published, and its parity check under way.
@@ -205,6 +222,36 @@ class ModelService:
         self._store.models.delete(id)
         for digest in digests:
             self._contents.forget(digest)
+
+    def _known(self, id: str) -> Model:
+        model = self._store.models.get(id)
+        if model is None:
+            raise NotFound()
+        return model
+
+
+def _checked(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """What is kept of a request that describes a model, and its sample.
+
+    Raises:
+        Invalid, NotSupported: See :meth:`ModelService.create`.
+    """
+    check_framework(body)
+    if body.get("content_location"):
+        raise NotSupported(
+            "not_supported",
+            "`content_location` is not supported: upload the content instead of naming a place.",
+        )
+    for name in _SCHEMAS:
+        if body.get(name):
+            check_struct(body[name], name)
+    label = body.get("label_column")
+    training = body.get("training_data_schema")
+    if label and training and label not in [column["name"] for column in training["fields"]]:
+        raise field_error(
+            "label_column", f"`label_column` {label!r} is not a column of `training_data_schema`."
+        )
+    return {key: value for key, value in body.items() if key not in _READ_ONLY}, _sample(body)
 
 
 def _sample(body: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 import jsonpatch
@@ -11,6 +12,8 @@ from .errors import Invalid, field_error
 Status = Literal["RUNNING", "STOPPED"]
 
 _ONLINE_PATHS = ("/name", "/description")
+_VERSION_PATH = "/deployed_version/url"
+_VERSION_URL = re.compile(r".*/models/([A-Za-z0-9-]{1,64})/versions/([A-Za-z0-9-]{1,64})/?")
 
 
 def parse(operations: Any) -> list[dict[str, Any]]:
@@ -55,6 +58,36 @@ def stream_status(operations: Any) -> Status:
         )
     status: Status = value
     return status
+
+
+def names_version(operations: Any) -> bool:
+    """Whether a patch is to move something to another version."""
+    return any(operation["path"] == _VERSION_PATH for operation in parse(operations))
+
+
+def model_version(operations: Any, model_id: str) -> str:
+    """The version that a patch of a model, or of a deployment of it, moves to.
+
+    Args:
+        operations: The patch.
+        model_id: The model.
+
+    Raises:
+        Invalid: ``patch_multiple_ops``, ``patch_model_path_not_allowed``, ``invalid_request_payload``.
+    """
+    parsed = parse(operations)
+    if len(parsed) != 1 or parsed[0]["op"] != "replace":
+        raise Invalid("patch_multiple_ops", "Patch operation expects exactly one replace operation.")
+    path, value = str(parsed[0]["path"]), parsed[0].get("value")
+    if path != _VERSION_PATH:
+        raise Invalid(
+            "patch_model_path_not_allowed",
+            f"Path `{path[:100]}` is not allowed. Only allowed path for patch model is `{_VERSION_PATH}`",
+        )
+    match = _VERSION_URL.fullmatch(value) if isinstance(value, str) else None
+    if match is None or match.group(1) != model_id:
+        raise field_error("value", f"`{_VERSION_PATH}` is the address of a version of this model.")
+    return match.group(2)
 
 
 def online_changes(operations: Any, current: dict[str, Any]) -> dict[str, Any]:

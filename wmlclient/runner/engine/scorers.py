@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from . import native
 from .errors import Conflict, EngineError, Invalid, NotFound, NotReady
@@ -109,6 +110,14 @@ def _scoring_error(error: PortError) -> EngineError:
     return NotReady("underlying_api_error", error.message)
 
 
+@frozen(eq=False)
+class Live:
+    """A scorer and the version that it scores: read together, so that an answer names the version that made it."""
+
+    scorer: Scorer
+    version_id: str
+
+
 @define(eq=False)
 class Slot:
     """Where a deployment's scorer is, or will be.
@@ -116,12 +125,14 @@ class Slot:
     Attributes:
         model_id: The deployment's model.
         ready: Ends with the scorer, or with the error that a caller gets.
-        scorer: The same scorer once it is there, for the path that has no time for a future.
+        live: The same scorer once it is there, for the path that has no time for a future.
+        wanted: Counts what was asked for; only what was asked for last goes live.
     """
 
     model_id: str
-    ready: Future[Scorer] = field(factory=Future)
-    scorer: Scorer | None = None
+    ready: Future[Live] = field(factory=Future)
+    live: Live | None = None
+    wanted: int = 0
 
 
 class OnlineScorers:
@@ -131,28 +142,70 @@ class OnlineScorers:
         self._slots: dict[str, Slot] = {}
         self._lock = threading.Lock()
 
-    def open(self, deployment_id: str, model_id: str) -> Slot:
-        """A slot that callers can wait for."""
-        slot = self._slots[deployment_id] = Slot(model_id)
-        return slot
+    def open(self, deployment_id: str, model_id: str) -> tuple[Slot, int]:
+        """A slot that callers can wait for, and the number of this wish.
 
-    def loaded(self, slot: Slot, scorer: Scorer) -> None:
-        """The scorer is there."""
+        A slot that has a scorer, or waits for one, is kept: what scores goes on scoring until the next one is there.
+        """
         with self._lock:
+            slot = self._slots.get(deployment_id)
+            if slot is None or (slot.live is None and slot.ready.done()):
+                slot = self._slots[deployment_id] = Slot(model_id)
+            slot.wanted += 1
+            return slot, slot.wanted
+
+    def loaded(self, deployment_id: str, slot: Slot, wish: int, live: Live, keep: Callable[[], None]) -> bool:
+        """A scorer is there: from now on it scores.
+
+        Args:
+            deployment_id: The deployment.
+            slot: Its slot.
+            wish: Number of the wish that this fulfils.
+            live: The scorer.
+            keep: Writes it down; where that fails, what scored before goes on.
+
+        Returns:
+            False where the deployment is gone, or something else has been asked for since.
+        """
+        with self._lock:
+            if not self._current(deployment_id, slot, wish):
+                return False
+            before, slot.live = slot.live, live
+            try:
+                keep()
+            except BaseException:
+                slot.live = before
+                raise
             if not slot.ready.done():
-                slot.scorer = scorer
-                slot.ready.set_result(scorer)
+                slot.ready.set_result(live)
+            return True
 
-    def failed(self, slot: Slot, reason: str) -> None:
-        """It never will be."""
+    def failed(
+        self, deployment_id: str, slot: Slot, wish: int, reason: str, keep: Callable[[bool], None]
+    ) -> None:
+        """A scorer never will be there; what scored before goes on.
+
+        Args:
+            deployment_id: The deployment.
+            slot: Its slot.
+            wish: Number of the wish.
+            reason: Why.
+            keep: Writes it down; told whether something goes on scoring.
+        """
         with self._lock:
+            if not self._current(deployment_id, slot, wish):
+                return
+            keep(slot.live is not None)
             if not slot.ready.done():
                 slot.ready.set_exception(Conflict("deployment_failed", f"The deployment failed: {reason}"))
 
+    def _current(self, deployment_id: str, slot: Slot, wish: int) -> bool:
+        return self._slots.get(deployment_id) is slot and slot.wanted == wish
+
     def drop(self, deployment_id: str) -> None:
         """Forget a deployment; who waits for it is told that it is gone."""
-        slot = self._slots.pop(deployment_id, None)
         with self._lock:
+            slot = self._slots.pop(deployment_id, None)
             if slot is not None and not slot.ready.done():
                 slot.ready.set_exception(NotFound())
 

@@ -17,6 +17,7 @@ from .deployments import DeploymentService
 from .errors import EngineError
 from .kernels import Kernels, NoKernels
 from .models import ModelService
+from .online import OnlineService
 from .ports import SparkPool, TopicAdmin
 from .scorers import OnlineScorers
 from .sessions import SessionService, Settings
@@ -85,9 +86,8 @@ class Engine:
         self.streams = StreamService(
             self.store, self.contents, spark, topics, home / "checkpoints", delay, clock
         )
-        self.deployments = DeploymentService(
-            self.store, self.contents, self.certificates, spark, self.scorers, self.streams, clock
-        )
+        online = OnlineService(self.store, self.contents, self.certificates, spark, self.scorers, clock)
+        self.deployments = DeploymentService(self.store, online, self.scorers, self.streams, clock)
         kernels = kernels or NoKernels("Sessions need more packages. Run: pip install 'wmlclient[sessions]'")
         self.sessions = SessionService(kernels, home / "sessions", session_settings, clock)
         zips = ArchiveStore(home, "snapshots", ".zip")

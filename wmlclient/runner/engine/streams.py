@@ -176,7 +176,7 @@ class StreamService:
     def _spec(self, deployment: Deployment) -> StreamSpec:
         model = self._store.models.get(deployment.model_id)
         version = self._store.models.version(deployment.version_id)
-        schema = input_schema(model.body) if model is not None else None
+        schema = input_schema(version.of(model).body) if model is not None and version is not None else None
         if schema is None or version is None or version.digest is None:
             raise PortError(
                 "missing_latest_model_version",

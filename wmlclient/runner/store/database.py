@@ -44,6 +44,7 @@ class Store:
         sa.event.listen(self._engine, "connect", _durable)
         with self.begin() as connection:
             tables.metadata.create_all(connection)
+            _add_columns(connection)
         self.definitions = _Definitions(self.begin)
         self.models = _Models(self.begin)
         self.deployments = _Deployments(self.begin)
@@ -103,6 +104,17 @@ class Store:
             return found
 
 
+def _add_columns(connection: sa.Connection) -> None:
+    """Give the tables of an older home the columns that they lack; those can be null."""
+    inspector = sa.inspect(connection)
+    for table in tables.metadata.sorted_tables:
+        present = {column["name"] for column in inspector.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in present:
+                kind = column.type.compile(connection.dialect)
+                connection.execute(sa.text(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"))
+
+
 def _durable(connection: Any, _record: Any) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
         connection.execute(f"PRAGMA {pragma}").close()
@@ -138,6 +150,14 @@ class _Models(Repository):
         with self._begin() as connection:
             connection.execute(tables.models.insert().values(**asdict(model, recurse=False)))
             connection.execute(tables.versions.insert().values(**asdict(version, recurse=False)))
+
+    def add_version(self, version: Version) -> None:
+        """A further version of a model.
+
+        Raises:
+            Referenced: The model is gone.
+        """
+        self._insert(tables.versions, version)
 
     def get(self, id: str) -> Model | None:
         found: Model | None = self._one(tables.models, Model, id)
@@ -252,6 +272,18 @@ class _Deployments(Repository):
         with self._begin() as connection:
             query = tables.deployments.delete().where(tables.deployments.c.id == id)
             return bool(connection.execute(query).rowcount)
+
+    def deployed(self) -> dict[str, Version]:
+        """By model, the version of its newest online deployment."""
+        ours, theirs = tables.deployments, tables.versions
+        query = (
+            sa.select(theirs)
+            .join(ours, ours.c.version_id == theirs.c.id)
+            .where(ours.c.kind == "online", ours.c.desired != "deleted")
+            .order_by(ours.c.seq)
+        )
+        with self._begin() as connection:
+            return {row.model_id: record(row, Version) for row in connection.execute(query)}
 
     def counts(self) -> dict[str, int]:
         """Number of deployments by model."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Generic, TypeVar
 
-from attrs import Factory, field, frozen
+from attrs import Factory, evolve, field, frozen
 
 T = TypeVar("T")
 
@@ -63,6 +63,7 @@ class Version:
         digest: ``sha256:...`` of its archive; None until it was uploaded.
         size: Bytes of the archive.
         certificate: The parity certificate as JSON; None until there is an archive.
+        body: The request that made it, where that is not the one that made the model.
     """
 
     id: str
@@ -72,6 +73,11 @@ class Version:
     digest: str | None = None
     size: int | None = None
     certificate: dict[str, Any] | None = None
+    body: dict[str, Any] | None = None
+
+    def of(self, model: Model) -> Model:
+        """The model as this version describes it."""
+        return model if self.body is None else evolve(model, body=self.body)
 
 
 @frozen
@@ -82,7 +88,7 @@ class Deployment:
         id: Identity.
         model_id: Its model.
         version_id: The version of the model that it runs.
-        kind: ``online`` or ``stream``.
+        kind: ``online``, ``stream`` or ``batch``.
         name: Name.
         description: What it is for, or None.
         desired: What the user wants: ``running``, ``stopped`` or ``deleted`` (while it is being taken down).
@@ -94,6 +100,7 @@ class Deployment:
         spark_service: The decoded Spark service header, or None: holds secrets too.
         engine: ``native`` or ``spark``, once it is known.
         engine_reason: Why that engine.
+        previous_id: The version that it ran before this one, or None.
     """
 
     id: str
@@ -111,6 +118,7 @@ class Deployment:
     spark_service: dict[str, Any] | None = field(default=None, repr=False)
     engine: str | None = None
     engine_reason: str | None = None
+    previous_id: str | None = None
 
 
 @frozen

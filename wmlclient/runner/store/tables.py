@@ -62,6 +62,7 @@ versions = Table(
     Column("model_id", String(36), ForeignKey("models.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("created_at", BigInteger, nullable=False),
     Column("sample", JSON(none_as_null=True)),
+    Column("body", JSON(none_as_null=True)),
     Column("digest", String(80), index=True),
     Column("size", BigInteger),
     Column("certificate", JSON(none_as_null=True)),
@@ -88,6 +89,7 @@ deployments = Table(
     Column("spark_service", JSON(none_as_null=True)),
     Column("engine", String(16)),
     Column("engine_reason", Text),
+    Column("previous_id", String(36)),
     sqlite_autoincrement=True,
 )
 

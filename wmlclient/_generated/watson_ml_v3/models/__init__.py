@@ -28,6 +28,8 @@ from ._models_py3 import ErrorDetail
 from ._models_py3 import ErrorTarget
 from ._models_py3 import Evaluation
 from ._models_py3 import EvaluationMetric
+from ._models_py3 import EvaluationMetrics
+from ._models_py3 import EvaluationMetricsPage
 from ._models_py3 import Framework
 from ._models_py3 import Instance
 from ._models_py3 import InstanceAccount
@@ -98,6 +100,8 @@ __all__ = [
     "ErrorTarget",
     "Evaluation",
     "EvaluationMetric",
+    "EvaluationMetrics",
+    "EvaluationMetricsPage",
     "Framework",
     "Instance",
     "InstanceAccount",

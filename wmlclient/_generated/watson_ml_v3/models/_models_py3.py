@@ -841,8 +841,8 @@ class DeploymentEntity(msrest.serialization.Model):  # pylint: disable=too-many-
     :vartype type: str or ~wmlclient._generated.watson_ml_v3.models.DeploymentType
     :ivar status: Where it stands. Required. Known values are: "INITIALIZING",
      "DEPLOY_IN_PROGRESS", "DEPLOY_SUCCESS", "DEPLOY_FAILURE", "UPDATE_IN_PROGRESS",
-     "UPDATE_SUCCESS", "ACTIVE", "RUNNING", "STOPPED", "COMPLETED", "SUCCESS", "FAILED", and
-     "ERROR".
+     "UPDATE_SUCCESS", "UPDATE_FAILURE", "ACTIVE", "RUNNING", "STOPPED", "COMPLETED", "SUCCESS",
+     "FAILED", and "ERROR".
     :vartype status: str or ~wmlclient._generated.watson_ml_v3.models.DeploymentStatus
     :ivar status_message: The status in words.
     :vartype status_message: str
@@ -862,6 +862,8 @@ class DeploymentEntity(msrest.serialization.Model):  # pylint: disable=too-many-
     :vartype deployable_asset: ~wmlclient._generated.watson_ml_v3.models.AssetReference
     :ivar deployed_version: Link to one version of an asset.
     :vartype deployed_version: ~wmlclient._generated.watson_ml_v3.models.AssetVersion
+    :ivar previous_version: Link to one version of an asset.
+    :vartype previous_version: ~wmlclient._generated.watson_ml_v3.models.AssetVersion
     :ivar input: Where a deployment reads.
     :vartype input: ~wmlclient._generated.watson_ml_v3.models.DataInput
     :ivar output: Where a deployment writes.
@@ -900,6 +902,7 @@ class DeploymentEntity(msrest.serialization.Model):  # pylint: disable=too-many-
         "published_model": {"key": "published_model", "type": "AssetReference"},
         "deployable_asset": {"key": "deployable_asset", "type": "AssetReference"},
         "deployed_version": {"key": "deployed_version", "type": "AssetVersion"},
+        "previous_version": {"key": "previous_version", "type": "AssetVersion"},
         "input": {"key": "input", "type": "DataInput"},
         "output": {"key": "output", "type": "DataOutput"},
         "dead_letter": {"key": "dead_letter", "type": "DeadLetter"},
@@ -924,6 +927,7 @@ class DeploymentEntity(msrest.serialization.Model):  # pylint: disable=too-many-
         published_model: Optional["_models.AssetReference"] = None,
         deployable_asset: Optional["_models.AssetReference"] = None,
         deployed_version: Optional["_models.AssetVersion"] = None,
+        previous_version: Optional["_models.AssetVersion"] = None,
         input: Optional["_models.DataInput"] = None,
         output: Optional["_models.DataOutput"] = None,
         dead_letter: Optional["_models.DeadLetter"] = None,
@@ -941,8 +945,8 @@ class DeploymentEntity(msrest.serialization.Model):  # pylint: disable=too-many-
         :paramtype type: str or ~wmlclient._generated.watson_ml_v3.models.DeploymentType
         :keyword status: Where it stands. Required. Known values are: "INITIALIZING",
          "DEPLOY_IN_PROGRESS", "DEPLOY_SUCCESS", "DEPLOY_FAILURE", "UPDATE_IN_PROGRESS",
-         "UPDATE_SUCCESS", "ACTIVE", "RUNNING", "STOPPED", "COMPLETED", "SUCCESS", "FAILED", and
-         "ERROR".
+         "UPDATE_SUCCESS", "UPDATE_FAILURE", "ACTIVE", "RUNNING", "STOPPED", "COMPLETED", "SUCCESS",
+         "FAILED", and "ERROR".
         :paramtype status: str or ~wmlclient._generated.watson_ml_v3.models.DeploymentStatus
         :keyword status_message: The status in words.
         :paramtype status_message: str
@@ -962,6 +966,8 @@ class DeploymentEntity(msrest.serialization.Model):  # pylint: disable=too-many-
         :paramtype deployable_asset: ~wmlclient._generated.watson_ml_v3.models.AssetReference
         :keyword deployed_version: Link to one version of an asset.
         :paramtype deployed_version: ~wmlclient._generated.watson_ml_v3.models.AssetVersion
+        :keyword previous_version: Link to one version of an asset.
+        :paramtype previous_version: ~wmlclient._generated.watson_ml_v3.models.AssetVersion
         :keyword input: Where a deployment reads.
         :paramtype input: ~wmlclient._generated.watson_ml_v3.models.DataInput
         :keyword output: Where a deployment writes.
@@ -992,6 +998,7 @@ class DeploymentEntity(msrest.serialization.Model):  # pylint: disable=too-many-
         self.published_model = published_model
         self.deployable_asset = deployable_asset
         self.deployed_version = deployed_version
+        self.previous_version = previous_version
         self.input = input
         self.output = output
         self.dead_letter = dead_letter
@@ -1369,6 +1376,92 @@ class EvaluationMetric(msrest.serialization.Model):
         self.name = name
         self.value = value
         self.threshold = threshold
+
+
+class EvaluationMetrics(msrest.serialization.Model):
+    """One evaluation of one version of a model.
+
+    All required parameters must be populated in order to send to server.
+
+    :ivar phase: ``setup``\\ : given when the version was stored. Required.
+    :vartype phase: str
+    :ivar values: The figures. Required.
+    :vartype values: list[~wmlclient._generated.watson_ml_v3.models.EvaluationMetric]
+    :ivar timestamp: When, UTC.
+    :vartype timestamp: ~datetime.datetime
+    :ivar model_version_url: Absolute address of the version.
+    :vartype model_version_url: str
+    """
+
+    _validation = {
+        "phase": {"required": True},
+        "values": {"required": True},
+    }
+
+    _attribute_map = {
+        "phase": {"key": "phase", "type": "str"},
+        "values": {"key": "values", "type": "[EvaluationMetric]"},
+        "timestamp": {"key": "timestamp", "type": "iso-8601"},
+        "model_version_url": {"key": "model_version_url", "type": "str"},
+    }
+
+    def __init__(
+        self,
+        *,
+        phase: str,
+        values: List["_models.EvaluationMetric"],
+        timestamp: Optional[datetime.datetime] = None,
+        model_version_url: Optional[str] = None,
+        **kwargs: Any
+    ) -> None:
+        """
+        :keyword phase: ``setup``\\ : given when the version was stored. Required.
+        :paramtype phase: str
+        :keyword values: The figures. Required.
+        :paramtype values: list[~wmlclient._generated.watson_ml_v3.models.EvaluationMetric]
+        :keyword timestamp: When, UTC.
+        :paramtype timestamp: ~datetime.datetime
+        :keyword model_version_url: Absolute address of the version.
+        :paramtype model_version_url: str
+        """
+        super().__init__(**kwargs)
+        self.phase = phase
+        self.values = values
+        self.timestamp = timestamp
+        self.model_version_url = model_version_url
+
+
+class EvaluationMetricsPage(msrest.serialization.Model):
+    """Evaluations of a model.
+
+    All required parameters must be populated in order to send to server.
+
+    :ivar count: How many there are. Required.
+    :vartype count: int
+    :ivar resources: The evaluations, oldest first. Required.
+    :vartype resources: list[~wmlclient._generated.watson_ml_v3.models.EvaluationMetrics]
+    """
+
+    _validation = {
+        "count": {"required": True},
+        "resources": {"required": True},
+    }
+
+    _attribute_map = {
+        "count": {"key": "count", "type": "int"},
+        "resources": {"key": "resources", "type": "[EvaluationMetrics]"},
+    }
+
+    def __init__(self, *, count: int, resources: List["_models.EvaluationMetrics"], **kwargs: Any) -> None:
+        """
+        :keyword count: How many there are. Required.
+        :paramtype count: int
+        :keyword resources: The evaluations, oldest first. Required.
+        :paramtype resources: list[~wmlclient._generated.watson_ml_v3.models.EvaluationMetrics]
+        """
+        super().__init__(**kwargs)
+        self.count = count
+        self.resources = resources
 
 
 class Framework(msrest.serialization.Model):
@@ -2062,7 +2155,8 @@ class PatchOperation(msrest.serialization.Model):
     :ivar op: What to do. Required. Known values are: "replace", "add", "remove", "move", "copy",
      and "test".
     :vartype op: str or ~wmlclient._generated.watson_ml_v3.models.PatchOperationKind
-    :ivar path: Where: ``/status``\\ , ``/name`` or ``/description``. Required.
+    :ivar path: Where: ``/status``\\ , ``/name``\\ , ``/description`` or ``/deployed_version/url``.
+     Required.
     :vartype path: str
     :ivar value: The new value.
     :vartype value: any
@@ -2086,7 +2180,8 @@ class PatchOperation(msrest.serialization.Model):
         :keyword op: What to do. Required. Known values are: "replace", "add", "remove", "move",
          "copy", and "test".
         :paramtype op: str or ~wmlclient._generated.watson_ml_v3.models.PatchOperationKind
-        :keyword path: Where: ``/status``\\ , ``/name`` or ``/description``. Required.
+        :keyword path: Where: ``/status``\\ , ``/name``\\ , ``/description`` or
+         ``/deployed_version/url``. Required.
         :paramtype path: str
         :keyword value: The new value.
         :paramtype value: any

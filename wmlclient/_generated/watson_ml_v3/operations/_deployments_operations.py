@@ -553,8 +553,9 @@ class DeploymentsOperations:
         """Change a deployment.
 
         Takes a JSON Patch. A stream takes one ``replace`` of ``/status`` by ``STOPPED`` or ``RUNNING``
-        and answers 204; an online deployment takes ``replace`` of ``/name`` and ``/description`` and
-        answers 200.
+        and answers 204; an online deployment takes ``replace`` of ``/name`` and ``/description``\\ ,
+        or (extension of this service) of ``/deployed_version/url`` by the address of a version of its
+        model, and answers 200.
 
         :param instance_id: Identity of the service instance. Required.
         :type instance_id: str
@@ -587,8 +588,9 @@ class DeploymentsOperations:
         """Change a deployment.
 
         Takes a JSON Patch. A stream takes one ``replace`` of ``/status`` by ``STOPPED`` or ``RUNNING``
-        and answers 204; an online deployment takes ``replace`` of ``/name`` and ``/description`` and
-        answers 200.
+        and answers 204; an online deployment takes ``replace`` of ``/name`` and ``/description``\\ ,
+        or (extension of this service) of ``/deployed_version/url`` by the address of a version of its
+        model, and answers 200.
 
         :param instance_id: Identity of the service instance. Required.
         :type instance_id: str
@@ -619,8 +621,9 @@ class DeploymentsOperations:
         """Change a deployment.
 
         Takes a JSON Patch. A stream takes one ``replace`` of ``/status`` by ``STOPPED`` or ``RUNNING``
-        and answers 204; an online deployment takes ``replace`` of ``/name`` and ``/description`` and
-        answers 200.
+        and answers 204; an online deployment takes ``replace`` of ``/name`` and ``/description``\\ ,
+        or (extension of this service) of ``/deployed_version/url`` by the address of a version of its
+        model, and answers 200.
 
         :param instance_id: Identity of the service instance. Required.
         :type instance_id: str
@@ -904,6 +907,7 @@ class DeploymentsOperations:
 
         response_headers = {}
         response_headers["X-Scoring-Engine"] = self._deserialize("str", response.headers.get("X-Scoring-Engine"))
+        response_headers["X-Model-Version"] = self._deserialize("str", response.headers.get("X-Model-Version"))
 
         deserialized = self._deserialize("ScoredTable", pipeline_response.http_response)
 

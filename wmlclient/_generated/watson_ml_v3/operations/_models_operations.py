@@ -93,6 +93,28 @@ def build_get_request(model_id: str, **kwargs: Any) -> HttpRequest:
     return HttpRequest(method="GET", url=_url, headers=_headers, **kwargs)
 
 
+def build_create_version_request(model_id: str, **kwargs: Any) -> HttpRequest:
+    _headers = case_insensitive_dict(kwargs.pop("headers", {}) or {})
+
+    content_type: Optional[str] = kwargs.pop("content_type", _headers.pop("Content-Type", None))
+    accept = _headers.pop("Accept", "application/json")
+
+    # Construct URL
+    _url = kwargs.pop("template_url", "/v3/ml_assets/models/{model_id}")
+    path_format_arguments = {
+        "model_id": _SERIALIZER.url("model_id", model_id, "str"),
+    }
+
+    _url: str = _url.format(**path_format_arguments)  # type: ignore
+
+    # Construct headers
+    if content_type is not None:
+        _headers["Content-Type"] = _SERIALIZER.header("content_type", content_type, "str")
+    _headers["Accept"] = _SERIALIZER.header("accept", accept, "str")
+
+    return HttpRequest(method="POST", url=_url, headers=_headers, **kwargs)
+
+
 def build_delete_request(model_id: str, **kwargs: Any) -> HttpRequest:
     _headers = case_insensitive_dict(kwargs.pop("headers", {}) or {})
 
@@ -462,6 +484,136 @@ class ModelsOperations:
 
         if cls:
             return cls(pipeline_response, deserialized, {})  # type: ignore
+
+        return deserialized  # type: ignore
+
+    @overload
+    def create_version(
+        self,
+        model_id: str,
+        body: _models.RepositoryModelRequest,
+        *,
+        content_type: str = "application/json",
+        **kwargs: Any
+    ) -> _models.RepositoryModel:
+        """Store a new version of a model.
+
+        Makes a version; its content follows with an upload to ``model_version.content_url``\\ , and
+        from then on it is the model's latest. Members that a ``GET`` adds (\\ ``ml_asset_guid``\\ ,
+        ``model_version``\\ , ...) may be sent back; they are ignored. Deployments keep their version
+        until they are moved.
+
+        :param model_id: Identity of the model; the same in the repository and among the published
+         models. Required.
+        :type model_id: str
+        :param body: The model, as for the first version. Required.
+        :type body: ~wmlclient._generated.watson_ml_v3.models.RepositoryModelRequest
+        :keyword content_type: Body Parameter content-type. Content type parameter for JSON body.
+         Default value is "application/json".
+        :paramtype content_type: str
+        :return: RepositoryModel or the result of cls(response)
+        :rtype: ~wmlclient._generated.watson_ml_v3.models.RepositoryModel
+        :raises ~azure.core.exceptions.HttpResponseError:
+        """
+
+    @overload
+    def create_version(
+        self, model_id: str, body: IO[bytes], *, content_type: str = "application/json", **kwargs: Any
+    ) -> _models.RepositoryModel:
+        """Store a new version of a model.
+
+        Makes a version; its content follows with an upload to ``model_version.content_url``\\ , and
+        from then on it is the model's latest. Members that a ``GET`` adds (\\ ``ml_asset_guid``\\ ,
+        ``model_version``\\ , ...) may be sent back; they are ignored. Deployments keep their version
+        until they are moved.
+
+        :param model_id: Identity of the model; the same in the repository and among the published
+         models. Required.
+        :type model_id: str
+        :param body: The model, as for the first version. Required.
+        :type body: IO[bytes]
+        :keyword content_type: Body Parameter content-type. Content type parameter for binary body.
+         Default value is "application/json".
+        :paramtype content_type: str
+        :return: RepositoryModel or the result of cls(response)
+        :rtype: ~wmlclient._generated.watson_ml_v3.models.RepositoryModel
+        :raises ~azure.core.exceptions.HttpResponseError:
+        """
+
+    def create_version(
+        self, model_id: str, body: Union[_models.RepositoryModelRequest, IO[bytes]], **kwargs: Any
+    ) -> _models.RepositoryModel:
+        """Store a new version of a model.
+
+        Makes a version; its content follows with an upload to ``model_version.content_url``\\ , and
+        from then on it is the model's latest. Members that a ``GET`` adds (\\ ``ml_asset_guid``\\ ,
+        ``model_version``\\ , ...) may be sent back; they are ignored. Deployments keep their version
+        until they are moved.
+
+        :param model_id: Identity of the model; the same in the repository and among the published
+         models. Required.
+        :type model_id: str
+        :param body: The model, as for the first version. Is either a RepositoryModelRequest type or a
+         IO[bytes] type. Required.
+        :type body: ~wmlclient._generated.watson_ml_v3.models.RepositoryModelRequest or IO[bytes]
+        :return: RepositoryModel or the result of cls(response)
+        :rtype: ~wmlclient._generated.watson_ml_v3.models.RepositoryModel
+        :raises ~azure.core.exceptions.HttpResponseError:
+        """
+        error_map: MutableMapping[int, Type[HttpResponseError]] = {
+            401: ClientAuthenticationError,
+            404: ResourceNotFoundError,
+            409: ResourceExistsError,
+            304: ResourceNotModifiedError,
+        }
+        error_map.update(kwargs.pop("error_map", {}) or {})
+
+        _headers = case_insensitive_dict(kwargs.pop("headers", {}) or {})
+        _params = kwargs.pop("params", {}) or {}
+
+        content_type: Optional[str] = kwargs.pop("content_type", _headers.pop("Content-Type", None))
+        cls: ClsType[_models.RepositoryModel] = kwargs.pop("cls", None)
+
+        content_type = content_type or "application/json"
+        _json = None
+        _content = None
+        if isinstance(body, (IOBase, bytes)):
+            _content = body
+        else:
+            _json = self._serialize.body(body, "RepositoryModelRequest")
+
+        _request = build_create_version_request(
+            model_id=model_id,
+            content_type=content_type,
+            json=_json,
+            content=_content,
+            headers=_headers,
+            params=_params,
+        )
+        path_format_arguments = {
+            "endpoint": self._serialize.url("self._config.endpoint", self._config.endpoint, "str", skip_quote=True),
+        }
+        _request.url = self._client.format_url(_request.url, **path_format_arguments)
+
+        _stream = False
+        pipeline_response: PipelineResponse = self._client._pipeline.run(  # pylint: disable=protected-access
+            _request, stream=_stream, **kwargs
+        )
+
+        response = pipeline_response.http_response
+
+        if response.status_code not in [201]:
+            map_error(status_code=response.status_code, response=response, error_map=error_map)
+            error = self._deserialize.failsafe_deserialize(_models.ErrorBody, pipeline_response)
+            raise HttpResponseError(response=response, model=error)
+
+        response_headers = {}
+        response_headers["Location"] = self._deserialize("str", response.headers.get("Location"))
+
+        deserialized = self._deserialize("RepositoryModel", pipeline_response.http_response)
+
+        if cls:
+            return cls(pipeline_response, deserialized, response_headers)  # type: ignore
 
         return deserialized  # type: ignore
 

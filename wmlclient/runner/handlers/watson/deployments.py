@@ -53,14 +53,17 @@ def get(services: Services, call: Call) -> Answer:
 
 
 @operation("Deployments_Update", "InstanceDeployments_Update")
-def update(services: Services, call: Call) -> Answer:
-    """Rename an online one (200), stop or start a stream (204)."""
-    changed = services.engine.deployments.change(
-        call.path["deployment_id"], call.path.get("model_id"), call.body
-    )
-    if changed is None:
+async def update(services: Services, call: Call) -> Answer:
+    """Rename an online one or move it to another version (200), stop or start a stream (204)."""
+    engine, run = services.engine, anyio.to_thread.run_sync
+    id, model_id = call.path["deployment_id"], call.path.get("model_id")
+    moved = await run(engine.deployments.move, id, model_id, call.body)
+    if moved is not None:
+        await ended(moved, services.settings.sync_wait)
+    elif await run(engine.deployments.change, id, model_id, call.body) is None:
         return Answer(204)
-    return Answer(body=_shown(services, views(services, call), changed))
+    changed = await run(engine.deployments.get, id, model_id)
+    return Answer(body=await run(_shown, services, views(services, call), changed))
 
 
 @operation("Deployments_Delete", "InstanceDeployments_Delete")
@@ -74,7 +77,8 @@ def delete(services: Services, call: Call) -> Answer:
 
 def _shown(services: Services, view: Views, deployment: Deployment) -> dict[str, Any]:
     model, version = services.engine.models.version(deployment.model_id, deployment.version_id)
-    return view.deployment(deployment, model, version)
+    previous = deployment.previous_id and services.engine.store.models.version(deployment.previous_id)
+    return view.deployment(deployment, model, version, previous or None)
 
 
 def _asset(body: dict[str, Any]) -> str:

@@ -34,6 +34,14 @@ def get(services: Services, call: Call) -> Answer:
     return Answer(body=views(services, call).model(*services.engine.models.get(call.path["model_id"])))
 
 
+@operation("Models_CreateVersion")
+def create_version(services: Services, call: Call) -> Answer:
+    """Store a further version; its content follows."""
+    made = services.engine.models.create_version(call.path["model_id"], call.body)
+    shown = views(services, call).model(*made)
+    return Answer(201, shown, {"location": shown["metadata"]["url"]})
+
+
 @operation("Models_Delete")
 def delete(services: Services, call: Call) -> Answer:
     """Remove one with all its deployments."""
@@ -45,9 +53,9 @@ def delete(services: Services, call: Call) -> Answer:
 def list_versions(services: Services, call: Call) -> Answer:
     """Its versions."""
     view, limit = views(services, call), call.given["limit"]
-    model, found = services.engine.models.versions(call.path["model_id"], limit, start_of(call))
-    url = f"{view.models_url}/{model.id}/versions"
-    return Answer(body=page(found, url, limit, lambda version: view.model(model, version)))
+    found = services.engine.models.versions(call.path["model_id"], limit, start_of(call))
+    url = f"{view.models_url}/{call.path['model_id']}/versions"
+    return Answer(body=page(found, url, limit, lambda pair: view.model(*pair)))
 
 
 @operation("Models_GetVersion")

@@ -55,13 +55,20 @@ class Views:
             "entity": entity,
         }
 
-    def published(self, model: Model, version: Version, deployments: int) -> dict[str, Any]:
+    def version_url(self, model_id: str, version_id: str) -> str:
+        """The address of a version."""
+        return f"{self.models_url}/{model_id}/versions/{version_id}"
+
+    def published(
+        self, model: Model, version: Version, deployments: int, deployed: Version | None = None
+    ) -> dict[str, Any]:
         """A published model.
 
         Args:
             model: The model.
             version: Its newest version.
             deployments: How many it has.
+            deployed: The version of its newest online deployment, or None.
         """
         url = f"{self.published_url}/{model.id}"
         body = model.body
@@ -90,6 +97,8 @@ class Views:
             "feedback_url": f"{url}/feedback",
             "evaluation_metrics_url": f"{url}/evaluation_metrics",
         }
+        if deployed is not None:
+            entity["deployed_version"] = self._latest(model.id, deployed)
         if version.certificate is not None:
             entity["parity"] = version.certificate
         return {
@@ -97,8 +106,17 @@ class Views:
             "entity": entity,
         }
 
-    def deployment(self, deployment: Deployment, model: Model, version: Version) -> dict[str, Any]:
-        """A deployment of a model's version. Secrets of its connections are masked."""
+    def deployment(
+        self, deployment: Deployment, model: Model, version: Version, previous: Version | None = None
+    ) -> dict[str, Any]:
+        """A deployment of a model's version. Secrets of its connections are masked.
+
+        Args:
+            deployment: The deployment.
+            model: Its model.
+            version: The version that it runs.
+            previous: The one that it ran before.
+        """
         model_url = f"{self.published_url}/{model.id}"
         url = f"{model_url}/deployments/{deployment.id}"
         reference: dict[str, Any] = {
@@ -119,6 +137,8 @@ class Views:
             "deployable_asset": {"type": "model", **reference},
             "deployed_version": self._latest(model.id, version),
         }
+        if previous is not None:
+            entity["previous_version"] = self._latest(model.id, previous)
         if deployment.description is not None:
             entity["description"] = deployment.description
         if deployment.kind == "online":
@@ -143,7 +163,7 @@ class Views:
 
     def _latest(self, model_id: str, version: Version) -> dict[str, Any]:
         return {
-            "url": f"{self.models_url}/{model_id}/versions/{version.id}",
+            "url": self.version_url(model_id, version.id),
             "guid": version.id,
             "created_at": iso(version.created_at),
         }

@@ -1,0 +1,18 @@
+"""The pages about models at a service of the v3 API do what they say: their blocks run as they stand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from doc_pages import runnable
+from test_pages_run import run_python
+
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(600)]
+
+
+def test_versions_and_rollback(root: Path, tmp_path: Path) -> None:
+    printed = run_python(runnable(root / "docs" / "howto" / "versions.md", "python"), "versions", tmp_path)
+
+    assert printed.splitlines() == ["[True, False]", "[0.76, 0.81]", "True", "False True"]
+    assert (tmp_path / "better.tar.gz").read_bytes() == (tmp_path / "latest.tar.gz").read_bytes()
