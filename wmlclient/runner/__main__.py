@@ -12,6 +12,7 @@ import click
 
 from .control import Control
 from .engine import kernels, sessions
+from .quotas import Quotas
 from .server import main
 from .settings import DEFAULT_PORT, Settings
 
@@ -70,6 +71,21 @@ from .settings import DEFAULT_PORT, Settings
     show_default=True,
     help="MiB of memory that a session may use.",
 )
+@click.option("--max-models", type=click.IntRange(min=0), help="Models that are kept.  [default: no limit]")
+@click.option(
+    "--max-deployments", type=click.IntRange(min=0), help="Deployments that are kept.  [default: no limit]"
+)
+@click.option(
+    "--deployment-calls",
+    type=click.IntRange(min=0),
+    help="Calls in a minute that make, change or delete a deployment.  [default: no limit]",
+)
+@click.option(
+    "--prediction-calls", type=click.IntRange(min=0), help="Scoring calls in a minute.  [default: no limit]"
+)
+@click.option(
+    "--other-calls", type=click.IntRange(min=0), help="Other calls in a minute.  [default: no limit]"
+)
 @click.option("--control-stdin", is_flag=True, hidden=True, help="Obey the parent's pipe and end with it.")
 def serve(
     home: Path,
@@ -85,6 +101,11 @@ def serve(
     allow_foreign_classes: bool,
     session_idle: float,
     session_memory: int,
+    max_models: int | None,
+    max_deployments: int | None,
+    deployment_calls: int | None,
+    prediction_calls: int | None,
+    other_calls: int | None,
     control_stdin: bool,
 ) -> None:
     """Serve the APIs of Watson ML v3 and of Machine Learning Server.
@@ -105,6 +126,7 @@ def serve(
         allow_uncertified=allow_uncertified,
         token_lifetime=token_lifetime,
         allow_foreign_classes=allow_foreign_classes,
+        quotas=Quotas(max_models, max_deployments, deployment_calls, prediction_calls, other_calls),
         sessions=sessions.Settings(idle=session_idle),
         session_limits=kernels.Limits(memory=session_memory << 20),
     )

@@ -71,6 +71,8 @@ def _enter_watson(
 ) -> Caller:
     if operation.secured:
         services.auth.check(headers.authorization)
+        changes = operation.method != "GET" and "Deployments" in operation.id
+        services.meter.count("deployment" if changes else "other")
     if "instance_id" in path:
         services.auth.require_instance(path["instance_id"])
     return ANYBODY

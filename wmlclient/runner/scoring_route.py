@@ -49,6 +49,7 @@ async def score(
         Problem, EngineError: What is refused.
     """
     services.auth.check(headers.authorization)
+    services.meter.count("prediction")
     instance, model, deployment = call.groups()
     services.auth.require_instance(instance)
     slot = services.engine.scorers.find(deployment, model)

@@ -12,6 +12,7 @@ from attrs import field, frozen
 from ..auth import Authenticator
 from ..engine.service import Engine
 from ..logins import Logins
+from ..quotas import Meter
 from ..routes import Operation
 from ..settings import Settings
 from ..users import ANYBODY, Caller
@@ -26,12 +27,18 @@ class Services:
         auth: Who may call.
         logins: Who may call Machine Learning Server.
         settings: How the server was started.
+        meter: Counts calls.
     """
 
     engine: Engine
     auth: Authenticator
     logins: Logins
     settings: Settings
+    meter: Meter = field(init=False)
+
+    @meter.default
+    def _meter(self) -> Meter:
+        return Meter(self.settings.quotas)
 
 
 @frozen

@@ -8,6 +8,7 @@ from typing import Any
 import anyio.to_thread
 
 from ...engine.errors import field_error, missing
+from ...quotas import check_plan
 from ...store import Deployment
 from ..common import ended
 from ..registry import Answer, Call, Services
@@ -36,6 +37,8 @@ async def create(services: Services, call: Call) -> Answer:
     """Make one. 202 at once where ``sync`` is false; else 201, for an online one with the state it ends in."""
     engine, run = services.engine, anyio.to_thread.run_sync
     model_id = call.path.get("model_id") or _asset(call.body)
+    present = (await run(engine.store.deployments.page, 1)).total
+    check_plan("deployments", services.settings.quotas.deployments, present)
     header = call.given["X-Spark-Service-Instance"]
     made = await run(engine.deployments.create, model_id, call.body, header)
     status = 202 if call.given["sync"] is False else 201

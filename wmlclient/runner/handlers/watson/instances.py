@@ -12,7 +12,7 @@ _CREATED = "created_at"
 
 @operation("Instances_Get")
 def get(services: Services, call: Call) -> Answer:
-    """The instance and what has been used of it. Counters that are not kept are left out; there are no limits."""
+    """The instance and what has been used of it. What is not kept or not limited is left out."""
     engine, view = services.engine, views(services, call)
     created = engine.store.setting(_CREATED)
     if created is None:
@@ -32,8 +32,8 @@ def get(services: Services, call: Call) -> Answer:
                 "published_models": {"url": view.published_url},
                 "deployments": {"url": view.deployments_url},
                 "usage": {
-                    "model_count": {"current": models},
-                    "deployment_count": {"current": deployments},
+                    "model_count": _counter(models, services.settings.quotas.models),
+                    "deployment_count": _counter(deployments, services.settings.quotas.deployments),
                     "prediction_count": {"current": engine.predictions()},
                 },
                 "plan": "local",
@@ -42,3 +42,7 @@ def get(services: Services, call: Call) -> Answer:
             },
         }
     )
+
+
+def _counter(current: int, limit: int | None) -> dict[str, int]:
+    return {"current": current} if limit is None else {"limit": limit, "current": current}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import anyio.to_thread
 
 from ...engine.errors import Invalid, NotFound
+from ...quotas import check_plan
 from ...store import Version
 from ..common import receive
 from ..registry import Answer, Call, Services
@@ -16,6 +17,7 @@ from .views import page
 @operation("Models_Create")
 def create(services: Services, call: Call) -> Answer:
     """Store one; its content follows."""
+    check_plan("models", services.settings.quotas.models, services.engine.store.models.page(1).total)
     shown = views(services, call).model(*services.engine.models.create(call.body))
     return Answer(201, shown, {"location": shown["metadata"]["url"]})
 
