@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
-from attrs import frozen
+from attrs import Factory, field, frozen
 
 from wmlclient import contract
 
 from . import problems
-from .handlers import Handler, Handlers, Services, mlserver, watson
+from .engine import service_document
+from .handlers import Handler, Handlers, Services, mlserver, watson, webservice
 from .incoming import Headers
 from .problems import Problem
 from .routes import Operation, operations
@@ -32,6 +35,7 @@ class Dialect:
         enter: Says who calls an operation with these parameters of its path, or raises :class:`Problem`.
         body: Makes the body of a failure, from the request's id and the problem.
         direct: Operations that are taken before the router is asked, and so have no handler.
+        document: Gives its document.
     """
 
     name: str
@@ -40,6 +44,9 @@ class Dialect:
     enter: Callable[[Services, Operation, Headers, Mapping[str, str]], Caller]
     body: Callable[[str, Problem], bytes]
     direct: frozenset[str] = frozenset()
+    document: Callable[[], Mapping[str, Any]] = field(
+        default=Factory(lambda self: functools.partial(contract.load, self.name), takes_self=True), repr=False
+    )
 
     def load(self) -> tuple[list[Operation], dict[str, Handler]]:
         """Its operations and their handlers.
@@ -47,7 +54,7 @@ class Dialect:
         Raises:
             ContractMismatch: They do not match.
         """
-        found = operations(contract.load(self.name))
+        found = operations(self.document())
         return found, matched([each for each in found if each.id not in self.direct], self.handlers.all())
 
 
@@ -103,5 +110,16 @@ ML_SERVER = Dialect(
     body=problems.ml_server_body,
 )
 
+WEB_SERVICE = Dialect(
+    name="web_service",
+    handlers=webservice.handlers,
+    segment=ML_SERVER.segment,
+    enter=_enter_ml_server,
+    body=problems.ml_server_body,
+    # The consuming call.
+    direct=frozenset(("ConsumeWebService",)),
+    document=service_document.of_all,
+)
+
 #: All of them. An address of no contract is answered in the words of the first.
-DIALECTS = (WATSON, ML_SERVER)
+DIALECTS = (WATSON, ML_SERVER, WEB_SERVICE)

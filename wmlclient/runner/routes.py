@@ -165,7 +165,7 @@ def _operation(
                 )  # fmt: skip
             )
     security = raw.get("security", document.get("security", []))
-    secured = any("bearer" in choice for choice in security)
+    secured = any(name.lower() == "bearer" for choice in security for name in choice)
     return Operation(
         raw["operationId"],
         method.upper(),

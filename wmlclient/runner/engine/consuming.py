@@ -159,12 +159,16 @@ class Consumption:
                 "runtime_not_available",
                 "Web services need more packages. Run: pip install 'wmlclient[sessions]'",
             )
+        # A batch may hold on to what was deleted or changed meanwhile.
+        current = self._services.get(service.name, service.version)
+        if current.id != service.id:
+            raise NotFound("service_not_found", "The web service was deleted.")
         with self._lock:
             pool = self._pools.get(service.id)
             if pool is None:
                 if self._closing.is_set():
                     raise NotReady("service_busy", "The service is ending.")
-                pool = _Pool(service, self._starting.submit(self._start, service, self._factory))
+                pool = _Pool(current, self._starting.submit(self._start, current, self._factory))
                 self._pools[service.id] = pool
         return pool
 
@@ -185,12 +189,13 @@ class Consumption:
                 body["outputFileNames"],
                 workspace,
             )
-            return factory.start(program, folder, self._count(service), self.settings.seconds)
+            return factory.start(program, folder, self.count(service), self.settings.seconds)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
-    def _count(self, service: WebService) -> int:
+    def count(self, service: WebService) -> int:
+        """How many requests of a service run at once."""
         return self.settings.workers if service.pool is None else max(1, service.pool["most"])
 
     def _later(self, pool: _Pool) -> Future[Worker]:

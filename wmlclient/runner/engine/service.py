@@ -15,6 +15,7 @@ from .contents import Contents
 from .definitions import DefinitionService
 from .deployments import DeploymentService
 from .errors import EngineError
+from .executions import ExecutionService
 from .kernels import Kernels, NoKernels
 from .models import ModelService
 from .online import OnlineService
@@ -58,6 +59,7 @@ class Engine:
         snapshots: Snapshots of sessions.
         web_services: Web services.
         consumption: Their processes.
+        executions: Their batch executions.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class Engine:
         self.snapshots = SnapshotService(self.store, zips, self.sessions, clock)
         self.web_services = WebServiceService(self.store, zips, self.snapshots, kernels, clock)
         self.consumption = Consumption(self.web_services, zips, workers, home / "services", service_settings)
+        self.executions = ExecutionService(self.store, self.web_services, self.consumption, clock)
         self._predictions = int(self.store.setting(_PREDICTIONS) or 0)
         self._predictions_lock = threading.Lock()
 
@@ -107,12 +110,14 @@ class Engine:
         self.deployments.resume()
         self.certificates.resume()
         self.sessions.start()
+        self.executions.start()
         self.consumption.start()
 
     def close(self) -> None:
         """End everything that runs. Streams keep their desired state and go on after the next start."""
         self.predictions()
         self.sessions.close()
+        self.executions.close()
         self.consumption.close()
         self.deployments.close()
         self.streams.close()

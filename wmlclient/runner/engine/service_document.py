@@ -77,6 +77,15 @@ def of(service: WebService) -> Document:
     )
 
 
+def of_all() -> Document:
+    """The document of no service in particular, by which the server routes; with what old clients send besides."""
+    found = document("{name}", "{version}")
+    found["paths"] = {path: item for path, item in found["paths"].items() if path not in _LOGIN}
+    status = found["paths"]["/api/{name}/{version}/batch/{executionId}"]["get"]
+    status["parameters"].append(_query("showPartialResult", "boolean", "As showPartialResults."))
+    return found
+
+
 def _operation(
     tag: str, id: str, summary: str, parameters: list[Document], responses: Document, **more: Any
 ) -> Document:

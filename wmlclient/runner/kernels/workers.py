@@ -175,24 +175,30 @@ class _Workers:
         self._process.end()
         with self._lock:
             self._end("it was closed")
+        self._turn_away()
         self.closed = True
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _watch(self) -> None:
         """Serve those who wait, until nobody does."""
-        while True:
+        going_on = True
+        while going_on:
             _readable(self._control, 1.0)
+            served: list[tuple[Future[Worker], _Leased]] = []
             with self._lock:
                 if self._reason is None:
                     self._hear()
                 while self._waiting and self._ready:
-                    waiting = self._waiting.popleft()
-                    if waiting.set_running_or_notify_cancel():
-                        self._out += 1
-                        waiting.set_result(self._ready.popleft())
-                if not self._waiting or self._reason is not None:
-                    self._watched = False
-                    return
+                    self._out += 1
+                    served.append((self._waiting.popleft(), self._ready.popleft()))
+                self._watched = going_on = bool(self._waiting) and self._reason is None
+            # Without the lock: what hears of it may come back to us.
+            for waiting, leased in served:
+                if waiting.set_running_or_notify_cancel():
+                    waiting.set_result(leased)
+                else:
+                    leased.release()
+            self._turn_away()
 
     def _hear(self) -> None:
         """Take what the process has said; with the lock."""
@@ -222,10 +228,16 @@ class _Workers:
         for leased in self._ready:
             leased.connection.close()
         self._ready.clear()
-        while self._waiting:
-            waiting = self._waiting.popleft()
-            if waiting.set_running_or_notify_cancel():
-                waiting.set_exception(WorkersEnded(self._reason))
+
+    def _turn_away(self) -> None:
+        """Tell those who wait that there will be no more; without the lock."""
+        with self._lock:
+            if self._reason is None:
+                return
+            waiting, self._waiting = list(self._waiting), deque()
+        for each in waiting:
+            if each.set_running_or_notify_cancel():
+                each.set_exception(WorkersEnded(self._reason))
 
     def _tell(self, what: int, id: int, value: int = 0) -> None:
         try:

@@ -9,12 +9,24 @@ from __future__ import annotations
 from .archives import ArchiveStore, PendingArchive
 from .database import Store
 from .errors import Referenced, StorageFull, StoreError
-from .records import Definition, Deployment, Login, Model, Page, Snapshot, User, Version, WebService
+from .records import (
+    Definition,
+    Deployment,
+    Execution,
+    Login,
+    Model,
+    Page,
+    Snapshot,
+    User,
+    Version,
+    WebService,
+)
 
 __all__ = [
     "ArchiveStore",
     "Definition",
     "Deployment",
+    "Execution",
     "Login",
     "Model",
     "Page",

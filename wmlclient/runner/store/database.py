@@ -19,7 +19,7 @@ from .errors import Referenced, StorageFull
 from .records import Definition, Deployment, Model, Page, Version
 from .repository import Repository, record
 from .snapshots import Snapshots
-from .webservices import WebServices
+from .webservices import Executions, WebServices
 
 
 class Store:
@@ -52,6 +52,7 @@ class Store:
         self.logins = Logins(self.begin)
         self.snapshots = Snapshots(self.begin)
         self.web_services = WebServices(self.begin)
+        self.executions = Executions(self.begin)
 
     def close(self) -> None:
         """Close all connections. Twice is fine."""

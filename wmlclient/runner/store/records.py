@@ -212,6 +212,27 @@ class WebService:
 
 
 @frozen
+class Execution:
+    """A batch execution of a web service.
+
+    Attributes:
+        id: Identity.
+        service_id: Its service.
+        owner: User that started it.
+        state: ``Pending``, ``InProgress``, ``Complete`` or ``Failed``.
+        total: How many requests it is made of.
+        created_at: When it was started.
+    """
+
+    id: str
+    service_id: str
+    owner: str
+    state: str
+    total: int
+    created_at: int
+
+
+@frozen
 class Page(Generic[T]):
     """Part of a list.
 

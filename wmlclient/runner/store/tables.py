@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -143,4 +144,32 @@ web_services = Table(
     Column("pool", JSON(none_as_null=True)),
     UniqueConstraint("name", "version"),
     sqlite_autoincrement=True,
+)
+
+executions = Table(
+    "executions",
+    metadata,
+    Column("seq", _SEQ, primary_key=True, autoincrement=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column(
+        "service_id",
+        String(36),
+        ForeignKey("web_services.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("owner", String(100), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+execution_results = Table(
+    "execution_results",
+    metadata,
+    Column("execution_id", String(36), ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    # As it was answered, so not read and written again.
+    Column("result", LargeBinary, nullable=False),
 )
