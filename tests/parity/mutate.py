@@ -62,6 +62,13 @@ BREAKS = [
         "test_numeric.py::test_imputer",
     ),
     Break(
+        "ImputerModel, columns",
+        "stages/numeric.py",
+        "np.isnan(values) if nan else values == missing",
+        "np.isnan(values)",
+        "test_numeric.py::test_imputer_of_columns_without_nulls",
+    ),
+    Break(
         "Tokenizer",
         "stages/text.py",
         "    if not parts[-1] and len(parts) > 1:\n        while",
@@ -189,10 +196,17 @@ BREAKS = [
     ),
     Break(
         "Interaction",
-        "stages/expansion.py",
+        "stages/interaction.py",
         "at += place * step",
         "at += place",
         "test_expansion.py::test_interaction_of_categories",
+    ),
+    Break(
+        "Interaction of vectors",
+        "stages/interaction.py",
+        "active = enumerate(vector) if dense",
+        "active = ((at, v) for at, v in enumerate(vector) if v) if dense",
+        "test_expansion.py::test_interaction_of_vectors",
     ),
     Break(
         "VectorIndexerModel",

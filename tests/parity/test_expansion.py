@@ -78,3 +78,29 @@ def test_interaction_of_categories(spark: Any, tmp_path: Path, invalid: str) -> 
     proof = prove(spark, model, "s string, x double", tmp_path, values=rows, invalid=True)
     assert proof.refused
     assert proof.bit_equal
+
+
+@pytest.mark.parametrize("invalid", ["error", "keep"])
+def test_interaction_of_vectors(spark: Any, tmp_path: Path, invalid: str) -> None:
+    from pyspark.ml import Pipeline
+    from pyspark.ml.feature import Interaction, OneHotEncoder, StringIndexer, VectorAssembler
+
+    train = spark.createDataFrame(
+        [(c, float(i), i) for i, c in enumerate("aabbccdd")], "s string, x double, n int"
+    )
+    stages = [
+        StringIndexer(inputCol="s", outputCol="i", handleInvalid=invalid),
+        OneHotEncoder(inputCol="i", outputCol="h", dropLast=False),
+        VectorAssembler(inputCols=["x", "i", "n"], outputCol="v", handleInvalid="keep"),
+        VectorAssembler(inputCols=["v", "h"], outputCol="w", handleInvalid="keep"),
+        Interaction(inputCols=["v", "h"], outputCol="o"),
+        Interaction(inputCols=["n", "v", "x", "i"], outputCol="p"),
+        Interaction(inputCols=["w", "i"], outputCol="q"),
+    ]
+    model = Pipeline(stages=stages).fit(train)
+    rows = [["a", 0.0, 1], ["b", -0.0, 0], ["d", "NaN", 0], ["zz", 1.0, 1], ["a", None, 1], [None, 1.0, 2]]
+    proof = prove(
+        spark, model, "s string, x double, n int", tmp_path, values=rows, rows=1000, invalid=True, least=0.2
+    )
+    assert proof.refused
+    assert proof.bit_equal

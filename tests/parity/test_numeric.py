@@ -117,3 +117,16 @@ def test_imputer(spark: Any, tmp_path: Path, missing: float, strategy: str) -> N
     edges += [["Infinity", "-Infinity", 1, 2**62 + 1, 1]]
     proof = prove(spark, model, schema, tmp_path, values=edges, nulls=True, invalid=True, least=1.0)
     assert proof.bit_equal
+
+
+@pytest.mark.parametrize("missing", [float("nan"), 0.1])
+def test_imputer_of_columns_without_nulls(spark: Any, tmp_path: Path, missing: float) -> None:
+    from pyspark.ml.feature import Imputer
+
+    schema = "a double, b float"
+    names = {"inputCols": ["a", "b"], "outputCols": ["a_", "b_"]}
+    train = spark.createDataFrame([(1.1, 2.5), (2.3, 0.1), (0.1, 0.5)], schema)
+    model = Imputer(missingValue=missing, **names).fit(train)
+    edges = [["NaN", "NaN"], [0.1, 0.1], [-0.0, 0.0], ["Infinity", "-Infinity"]]
+    proof = prove(spark, model, schema, tmp_path, values=edges, invalid=True, least=1.0)
+    assert proof.bit_equal

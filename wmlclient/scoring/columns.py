@@ -32,12 +32,23 @@ class Column:
     Attributes:
         labels: The values of a nominal column by index, which ``IndexToString`` reads.
         size: The size of the vectors of a vector column, where it is known before the first row.
+        kinds: What the values of a vector are: so many categories, or 1 for a number; and how many values in a row
+            are such. ``None`` where it is not known, or where Spark keeps nothing of it.
     """
 
     name: str
     type: str
     labels: tuple[str, ...] | None = None
     size: int | None = None
+    kinds: tuple[tuple[int, int], ...] | None = None
+
+    def categories(self, produced: bool) -> tuple[tuple[int, int], ...] | None:
+        """The same for a column of any type; one of numbers that came in, and no stage ``produced``, holds numbers."""
+        if self.type == "vector":
+            return self.kinds
+        if self.labels is not None:
+            return ((len(self.labels), 1),)
+        return None if produced else ((1, 1),)
 
 
 @frozen

@@ -124,8 +124,31 @@ def test_a_category_counts_as_a_column_for_each_value(tmp_path: Path) -> None:
     assert found[4] == "the column 'b' is null"
 
 
+def test_a_vector_is_interacted_by_what_its_values_are(tmp_path: Path) -> None:
+    stages = [
+        indexer(["x", "y", "z"], "s", "i"),
+        (FEATURE + "VectorAssembler", {"inputCols": ["a", "i", "v"], "outputCol": "w"}, None),
+        (FEATURE + "Interaction", {"inputCols": ["w", "b"], "outputCol": "o"}, None),
+    ]
+    write_pipeline(tmp_path / "m", stages)
+    with pytest.raises(UnsupportedModel, match="'w' are categories"):
+        scoring.load(tmp_path / "m", schema(s="string", a="double", b="double", v="vector"))
+
+    stages[1] = (FEATURE + "VectorAssembler", {"inputCols": ["a", "i"], "outputCol": "w"}, None)
+    write_pipeline(tmp_path / "n", stages)
+    model = scoring.load(tmp_path / "n", schema(s="string", a="double", b="double"))
+    rows = [["y", 2.0, 3.0], ["z", 0.0, 3.0], ["x", 2.0, "Infinity"], ["x", 2.0, None]]
+    # Of 4 values, up to one is sparse. The x of the last row is a zero: of a dense vector it is a category.
+    assert outputs(model, rows) == [
+        [6.0, 0.0, 3.0, 0.0],
+        [4, [3], [3.0]],
+        ["Infinity", "Infinity", 0.0, 0.0],
+        "the column 'b' is null",
+    ]
+
+
 def test_interactions_that_need_more_than_is_known_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedModel, match="'a' holds vectors"):
+    with pytest.raises(UnsupportedModel, match="'a' are categories, as no VectorAssembler"):
         interaction(tmp_path / "1", ["a", "i"], s="string", a="vector")
     with pytest.raises(InputError, match="boolean"):
         interaction(tmp_path / "2", ["a", "i"], s="string", a="boolean")

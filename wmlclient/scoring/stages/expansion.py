@@ -1,23 +1,21 @@
 # ruff: noqa: B905 - lengths are checked where they may differ; strict= costs time in each call
-"""Products of features: PolynomialExpansion and Interaction. Both are equal to Spark's to the last bit.
+"""Products of features: PolynomialExpansion, equal to Spark's to the last bit.
 
-Source: the classes of the same name in ``org.apache.spark.ml.feature`` of Spark 4.2.
+Source: the class of that name in ``org.apache.spark.ml.feature`` of Spark 4.2.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from wmlclient.scoring.blocks import Block, DenseBlock, Floats, vectors_of
-from wmlclient.scoring.columns import Column, Frame, Invalid, is_numeric
-from wmlclient.scoring.registry import Params, Stage, integer, loads, text, texts
+from wmlclient.scoring.columns import Column, Frame, Invalid
+from wmlclient.scoring.registry import Params, Stage, integer, loads, text
 from wmlclient.scoring.saved import SavedStage
-from wmlclient.scoring.stages.vectors import most_stored
 from wmlclient.scoring.values import Sparse
 
 MAX_TERMS = (1 << 31) - 1
@@ -150,79 +148,3 @@ def _expand(
             todo.append((-1, gap - 2, 1, 0.0))
         todo += reversed(children)
     return places, products
-
-
-# -- Interaction ------------------------------------------------------------------------------------------------
-
-
-@loads("org.apache.spark.ml.feature.Interaction", inputCols=texts, outputCol=text)
-def interaction(saved: SavedStage, params: Params) -> Stage:
-    """``Interaction`` of columns of numbers; a nominal one counts as one column for each of its values.
-
-    Spark interacts vectors by what their ML attributes say of each value, which is not kept here.
-    """
-    names = params.inputCols or []
-    if not names or len(set(names)) != len(names):
-        raise saved.refuse("its input columns are none, or not distinct")
-
-    def bind(frame: Frame) -> None:
-        encoders: list[Encoder] = []
-        for name in names:
-            column = frame.find(name, saved.uid, _fits, "a number or a vector", "double")
-            if column.type == "vector":
-                raise saved.refuse(f"the column {name!r} holds vectors")
-            if column.type.startswith("decimal"):
-                raise saved.refuse(f"the column {name!r} is {column.type}")
-            if name in frame.produced and column.labels is None:
-                raise saved.refuse(
-                    f"it is not known whether the values of the column {name!r} are categories"
-                )
-            encoders.append(_encoder(name, 1 if column.labels is None else max(1, len(column.labels))))
-        size = math.prod(count for count, _ in encoders)
-        row = _interacted(encoders, size)
-        frame.add(saved.uid, names, [Column(params.outputCol, "vector", size=size)], row)
-
-    return Stage(saved.uid, saved.java_class, bind)
-
-
-def _fits(type: str) -> bool:
-    return type == "vector" or is_numeric(type)
-
-
-Encoder = tuple[int, Callable[[Any], tuple[int, float]]]
-"""How many columns a column counts as, and what gives a value's place among them and its factor."""
-
-
-def _encoder(name: str, count: int) -> Encoder:
-    def category(value: Any) -> tuple[int, float]:
-        if value is not None and 0 <= value < count and value == int(value):
-            return int(value), 1.0
-        raise Invalid(f"the column {name!r} is {value}, which is none of its {count} categories")
-
-    def plain(value: Any) -> tuple[int, float]:
-        if value is None:
-            raise Invalid(f"the column {name!r} is null")
-        return 0, float(value)
-
-    return count, category if count > 1 else plain
-
-
-def _interacted(encoders: list[Encoder], size: int) -> Callable[..., Any]:
-    # Spark multiplies from the last column to the first.
-    backwards = encoders[::-1]
-
-    def row(*values: Any) -> list[float] | Sparse:
-        at, product, step = 0, 1.0, 1
-        for (count, encode), value in zip(backwards, reversed(values)):
-            place, factor = encode(value)
-            at += place * step
-            step *= count
-            product *= factor
-        stored = 1 if product else 0
-        if stored <= most_stored(size):
-            return Sparse(size, [at][:stored], [product][:stored])
-        dense = [0.0] * size
-        dense[at] = product
-        return dense
-
-    return row

@@ -191,7 +191,8 @@ def one_hot_encoder_model(saved: SavedStage, params: Params) -> Stage:
         for (source, target), categories in zip(pairs, sizes):
             size = categories + width
             row, batch = _one_hot(categories, size, keep), _one_hot_batch(categories, size)
-            frame.add(saved.uid, [source], [Column(target, "vector", size=size)], row, batch)
+            made = Column(target, "vector", size=size, kinds=((1, size),))
+            frame.add(saved.uid, [source], [made], row, batch)
 
     hints = {source: range(categories) for (source, _), categories in zip(pairs, sizes)}
     return Stage(saved.uid, saved.java_class, bind, hints=hints)

@@ -67,9 +67,29 @@ def vector_assembler(saved: SavedStage, params: Params) -> Stage:
         else:
             row = _numbers(names, all(kind == "double" for kind in kinds), invalid)
             batch = _numbers_batch
-        frame.add(saved.uid, names, [Column(params.outputCol, "vector", size=total)], row, batch)
+        made = Column(params.outputCol, "vector", size=total, kinds=_kinds(frame, columns))
+        frame.add(saved.uid, names, [made], row, batch)
 
     return Stage(saved.uid, saved.java_class, bind, back=assembled(names, params.outputCol))
+
+
+def _kinds(frame: Frame, columns: list[Column]) -> tuple[tuple[int, int], ...] | None:
+    """What the values of the vector are: Spark takes those of a vector without attributes for numbers."""
+    produced = frame.produced
+    found: list[tuple[int, int]] = []
+    for column in columns:
+        kinds = column.categories(column.name in produced)
+        if (
+            column.type == "vector"
+            and kinds is None
+            and column.name not in produced
+            and column.size is not None
+        ):
+            kinds = ((1, column.size),)
+        if kinds is None:
+            return None
+        found += kinds
+    return tuple(found)
 
 
 def _fits(type: str) -> bool:
