@@ -185,6 +185,13 @@ class TestFreshState:
         name = published(code, [], [("found", "vector")])
         assert [published.outputs(name) for _ in range(3)] == [{"found": []}] * 3
 
+    def test_of_random_numbers(self, published: Published) -> None:
+        code = "import random\nimport numpy as np\ny = [random.random(), np.random.random()]"
+        name = published(code, [], [("y", "vector")])
+        first, second = (published.outputs(name)["y"] for _ in range(2))
+        assert first[0] != second[0]
+        assert first[1] != second[1]
+
     def test_inputs_are_there_before_init_code_and_code_after_it(self, published: Published) -> None:
         name = published(
             "y = y + 1", [("x", "integer")], [("y", "integer")], initCode="y = x * 10\nprint('init')"

@@ -104,7 +104,7 @@ class Nursery:
         pid = os.fork()
         if pid == 0:
             there.close()
-            self._be_copy(here, self._folder / str(id))
+            self._be_copy(here, f"{self._folder}/{id}")
         here.close()
         self._alive[pid] = id
         try:
@@ -113,7 +113,7 @@ class Nursery:
             os._exit(0)
         there.close()
 
-    def _be_copy(self, connection: socket.socket, folder: Path) -> NoReturn:
+    def _be_copy(self, connection: socket.socket, folder: str) -> NoReturn:
         code = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -122,15 +122,14 @@ class Nursery:
             self._control.close()
             os.close(self._wake)
             os.close(self._woken)
-            work, temporary = folder / "work", folder / "tmp"
-            os.mkdir(folder, 0o700)
+            temporary = _temporary(folder)
             os.mkdir(temporary, 0o700)
             if self._template is None:
-                os.mkdir(work, 0o700)
+                os.mkdir(folder, 0o700)
             else:
-                shutil.copytree(self._template, work, symlinks=True)
-            os.chdir(work)
-            os.environ["TMPDIR"] = str(temporary)
+                shutil.copytree(self._template, folder, symlinks=True)
+            os.chdir(folder)
+            os.environ["TMPDIR"] = temporary
             self._run(connection)
             code = DONE
         except EOFError:  # no request came
@@ -170,7 +169,12 @@ class Nursery:
                     self._control.sendall(CONTROL.pack(ENDED, id, code))
                 except OSError:
                     os._exit(0)
-            shutil.rmtree(self._folder / str(id), ignore_errors=True)
+            folder = f"{self._folder}/{id}"
+            for each in (folder, _temporary(folder)):
+                try:
+                    os.rmdir(each)
+                except OSError:  # there is something in it
+                    shutil.rmtree(each, ignore_errors=True)
 
     def _sweep(self) -> None:
         """Kill what left its group and lost its parent: it is ours now, and no copy."""
@@ -185,6 +189,10 @@ class Nursery:
                     os.kill(pid, signal.SIGKILL)
                 except OSError:
                     continue
+
+
+def _temporary(folder: str) -> str:
+    return f"{folder}.tmp"
 
 
 def _kill_group(pid: int) -> None:
