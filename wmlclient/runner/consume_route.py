@@ -39,12 +39,13 @@ async def consume(services: Services, call: re.Match[str], headers: Headers, rec
     service = services.engine.web_services.get(call["name"], call["version"])
     limits = services.settings.limits
     body = await whole(receive, headers, limits.json, limits.receive)
-    if service.runtime != "Python":
-        raise NotReady("not_supported", "Realtime services are not here yet.")
     if len(body) <= _SMALL:
         _check(service, body)
     else:
         await anyio.to_thread.run_sync(_check, service, body)
+    if service.runtime == "Realtime":
+        # The first request loads the model.
+        return await anyio.to_thread.run_sync(services.engine.realtime.run, service, body)
     return await _run(services, service, body)
 
 

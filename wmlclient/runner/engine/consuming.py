@@ -120,7 +120,7 @@ class Consumption:
                 raise _translated(pool.started.exception())
             pool.used = time.monotonic()
             try:
-                return workers.lease()
+                return self._grown(pool.service, workers, workers.lease())
             except WorkersEnded as error:
                 logger.info("the processes of %s %s have ended: %s", service.name, service.version, error)
                 self._drop(pool)
@@ -189,14 +189,23 @@ class Consumption:
                 body["outputFileNames"],
                 workspace,
             )
-            return factory.start(program, folder, self.count(service), self.settings.seconds)
+            first = self.settings.workers if service.pool is None else max(1, service.pool["initial"])
+            return factory.start(program, folder, first, self.settings.seconds)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
     def count(self, service: WebService) -> int:
-        """How many requests of a service run at once."""
-        return self.settings.workers if service.pool is None else max(1, service.pool["most"])
+        """How many requests of a service may run at once."""
+        return self.settings.workers if service.pool is None else service.pool["most"]
+
+    def _grown(
+        self, service: WebService, workers: Workers, leased: Worker | Future[Worker]
+    ) -> Worker | Future[Worker]:
+        """What was leased; where that has to be waited for, a pool that may have more gets one more."""
+        if isinstance(leased, Future) and workers.count < self.count(service):
+            workers.resize(workers.count + 1)
+        return leased
 
     def _later(self, pool: _Pool) -> Future[Worker]:
         """A process of a service that is being started."""
@@ -210,7 +219,7 @@ class Consumption:
                 self._drop(pool)
                 return _settle(answer, error=_translated(error))
             try:
-                leased = done.result().lease()
+                leased = self._grown(pool.service, done.result(), done.result().lease())
             except (WorkersEnded, WorkersBusy) as problem:
                 return _settle(answer, error=problem)
             if isinstance(leased, Future):

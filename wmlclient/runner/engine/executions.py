@@ -69,6 +69,7 @@ class ExecutionService:
         store: Rows.
         services: Web services; those that are deleted take their executions along.
         consumption: Runs requests.
+        realtime: Runs a request of a realtime service.
         clock: Milliseconds since 1970.
     """
 
@@ -77,11 +78,13 @@ class ExecutionService:
         store: Store,
         services: WebServiceService,
         consumption: Consumption,
+        realtime: Callable[[WebService, bytes], bytes],
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self._store = store
         self._services = services
         self._consumption = consumption
+        self._realtime = realtime
         self._clock = clock
         self._lock = threading.Lock()
         self._live: dict[str, _Live] = {}
@@ -207,30 +210,40 @@ class ExecutionService:
                 self._finish(live)
 
     def _one(self, live: _Live, number: int, request: bytes) -> None:
+        result = self._result(live, request)
+        if result is None or live.cancelled:
+            return
+        with live.lock:
+            live.unwritten[number] = result
+            due = time.monotonic() - live.written_at >= FLUSH
+        if due:
+            self._write(live, "InProgress")
+
+    def _result(self, live: _Live, request: bytes) -> bytes | None:
+        """The result of a request; None where there is to be none."""
         files = live.service.body["outputFileNames"]
+        if live.service.runtime == "Realtime":
+            try:
+                return self._realtime(live.service, request)
+            except Invalid as error:
+                return orjson.dumps(exchange.failed(str(error), files))
         try:
             worker = self._leased(live)
         except EngineError as error:
             logger.info("the batch execution %s has failed: %s", live.id, error)
             live.failed = True
-            return
+            return None
         if worker is None:
-            return
+            return None
         with live.lock:
             live.workers.add(worker)
             if live.cancelled:
                 worker.kill()
         try:
-            result = exchange.ask(worker, request, self._consumption.settings.seconds, files)
+            return exchange.ask(worker, request, self._consumption.settings.seconds, files)
         finally:
             with live.lock:
                 live.workers.discard(worker)
-        if not live.cancelled:
-            with live.lock:
-                live.unwritten[number] = result
-                due = time.monotonic() - live.written_at >= FLUSH
-            if due:
-                self._write(live, "InProgress")
 
     def _leased(self, live: _Live) -> Worker | None:
         """A process for one request; None where it is not wanted any more."""

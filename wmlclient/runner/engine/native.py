@@ -17,6 +17,7 @@ __all__ = [
     "check_rows",
     "label_filler",
     "load",
+    "load_untyped",
     "materials",
 ]
 
@@ -77,6 +78,11 @@ class NativeScorer:
         self._label = label
 
     @property
+    def schema(self) -> dict[str, Any]:
+        """The schema of the model's input."""
+        return self._schema
+
+    @property
     def inputs(self) -> dict[str, str]:
         """The columns that the model's stages read, with their short types."""
         from wmlclient.scoring.proof import inputs_of
@@ -135,6 +141,25 @@ def load(
     try:
         scorer, filler = load_labelled(model_dir, schema, label, training)
         return NativeScorer(scorer, schema, filler)
+    except (ArchiveError, InputError) as error:
+        raise Invalid("load_model_failure", f"The model cannot be loaded: {error}.") from None
+
+
+def load_untyped(model_dir: Path) -> NativeScorer:
+    """A scorer for a saved model that came without a schema: its input is what its stages read.
+
+    Args:
+        model_dir: Folder with the saved model.
+
+    Raises:
+        UnsupportedModel: A stage is not scored natively; it and the reason are named.
+        Invalid: ``load_model_failure``: the model is damaged.
+    """
+    from wmlclient.scoring import load as load_scorer
+
+    try:
+        scorer = load_scorer(model_dir)
+        return NativeScorer(scorer, scorer.schema, None)
     except (ArchiveError, InputError) as error:
         raise Invalid("load_model_failure", f"The model cannot be loaded: {error}.") from None
 

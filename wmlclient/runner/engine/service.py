@@ -20,6 +20,7 @@ from .kernels import Kernels, NoKernels
 from .models import ModelService
 from .online import OnlineService
 from .ports import SparkPool, TopicAdmin
+from .realtime import RealtimeService
 from .scorers import OnlineScorers
 from .sessions import SessionService, Settings
 from .snapshots import SnapshotService
@@ -60,6 +61,7 @@ class Engine:
         web_services: Web services.
         consumption: Their processes.
         executions: Their batch executions.
+        realtime: Those that are a model.
     """
 
     def __init__(
@@ -96,7 +98,10 @@ class Engine:
         self.snapshots = SnapshotService(self.store, zips, self.sessions, clock)
         self.web_services = WebServiceService(self.store, zips, self.snapshots, kernels, clock)
         self.consumption = Consumption(self.web_services, zips, workers, home / "services", service_settings)
-        self.executions = ExecutionService(self.store, self.web_services, self.consumption, clock)
+        self.realtime = RealtimeService(self.web_services, self.contents, clock)
+        self.executions = ExecutionService(
+            self.store, self.web_services, self.consumption, self.realtime.run, clock
+        )
         self._predictions = int(self.store.setting(_PREDICTIONS) or 0)
         self._predictions_lock = threading.Lock()
 

@@ -102,6 +102,9 @@ class Store:
             for table in (tables.definitions, tables.versions):
                 query = sa.select(table.c.digest).where(table.c.digest.is_not(None))
                 found.update(connection.execute(query).scalars())
+            table = tables.web_services
+            models = sa.select(table.c.digest).where(table.c.runtime == "Realtime")
+            found.update(each for each in connection.execute(models).scalars() if each is not None)
             return found
 
 

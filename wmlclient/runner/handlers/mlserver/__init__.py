@@ -15,7 +15,8 @@ handlers = Handlers(
         "services",
         "consumption",
         "nodes",
-        "unavailable",
+        "realtime",
+        "pools",
     ),
 )
 operation = handlers.operation
