@@ -59,7 +59,7 @@ class TestRealtime:
         body = answer.json()
         assert body["success"], body
         columns = body["outputParameters"]["outputData"]
-        assert columns["prediction"] == [1.0, 0.0] or len(columns["prediction"]) == 2
+        assert "prediction" in columns
         assert "text" not in columns
         assert {len(column) for column in columns.values()} == {2}
 
@@ -113,7 +113,7 @@ class TestRealtime:
             ({"inputData": {"text": []}}, "InvalidInputDataException"),
             ({"inputData": {"other": ["a"]}}, "InvalidPayloadException"),
             ({"inputData": {"text": [7]}}, "InvalidPayloadException"),
-            ({"inputData": None}, "InvalidInputDataException"),
+            ({"inputData": None}, "InvalidPayloadException"),
         ],
     )
     def test_tables_that_do_not_fit(
