@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,8 +35,9 @@ def modules() -> Iterator[tuple[str, Path]]:
             yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
 
 
-def imports(name: str, path: Path, *, everywhere: bool = True) -> Iterator[tuple[str, int]]:
-    """Yield what a module imports as (absolute dotted name, line).
+@cache
+def imports(name: str, path: Path, *, everywhere: bool = True) -> tuple[tuple[str, int], ...]:
+    """What a module imports, as (absolute dotted name, line).
 
     Args:
         everywhere: also inside functions; else only what runs when the module is imported. What stands
@@ -63,7 +65,7 @@ def imports(name: str, path: Path, *, everywhere: bool = True) -> Iterator[tuple
                         yield f"{base}.{alias.name}", child.lineno
             yield from walk(child, inside=inside or function)
 
-    yield from walk(ast.parse(path.read_text(encoding="utf-8")), inside=False)
+    return tuple(walk(ast.parse(path.read_text(encoding="utf-8")), inside=False))
 
 
 def under(name: str, *packages: str) -> bool:
