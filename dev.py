@@ -29,7 +29,7 @@ STAMP = VENV / "wmlclient-env.json"
 REPORTS = ROOT / ".reports"
 CONSTRAINTS = ROOT / "requirements" / "constraints.txt"
 RUN_EXTRAS = ["local", "pandas"]
-BENCHMARKS = ["online", "scoring"]
+BENCHMARKS = ["online", "scoring", "streams"]
 DEV_EXTRAS = [*RUN_EXTRAS, "test", "docs", "dev"]
 
 

@@ -73,6 +73,9 @@ def main() -> int:
         values = [record.value for record in scored.read(sent, timeout=180)]
         seconds = time.perf_counter() - started
         streamed = {v["id"]: (v["prediction"], v["probability"]["values"]) for v in values}
+        chosen = (
+            f"{stream_deployment.engine}, {stream_deployment.delivery}: {stream_deployment.engine_reason}"
+        )
         dead_letters = len(client.kafka.topic("scored.dead-letters").read())
         stream_deployment.delete()
         certificate = model.refresh().parity
@@ -88,6 +91,7 @@ def main() -> int:
   online latency, one tweet      p50 {statistics.median(milliseconds):.2f} ms ({len(milliseconds)} calls over HTTP)
   online engine                  {answer.engine}
   certificate                    {certificate}
+  stream engine                  {chosen}
   stream, Kafka to Kafka         {sent:,} sent, {len(values):,} scored in {seconds:.1f} s, {dead_letters} dead letters
 """)
     if dead_letters or not by_online[0] == by_stream[0] == len(expected):

@@ -12,7 +12,7 @@ import jsonschema
 import requests
 import saved_models
 from attrs import define, field
-from runner_fakes import FakeSpark, FakeTopics, ManualDelay, eventually
+from runner_fakes import FakeSpark, FakeStreams, FakeTopics, ManualDelay, eventually
 
 from wmlclient import contract, wire
 from wmlclient.runner import compose
@@ -94,6 +94,7 @@ class Service:
     auth: Authenticator
     logins: Logins
     spark: FakeSpark
+    native: FakeStreams
     topics: FakeTopics
     session: requests.Session = field(factory=requests.Session)
 
@@ -206,7 +207,7 @@ def _answers(operation: Operation) -> Any:
 
 def start(home: Path, settings: Settings) -> tuple[Service, Callable[[], None]]:
     """A service on a free port, and what ends it."""
-    spark, topics = FakeSpark(), FakeTopics()
+    spark, native, topics = FakeSpark(), FakeStreams(), FakeTopics()
     engine = Engine(
         home,
         spark,
@@ -217,6 +218,7 @@ def start(home: Path, settings: Settings) -> tuple[Service, Callable[[], None]]:
         workers=compose.workers(home, settings),
         service_settings=settings.services,
         allow_foreign_classes=settings.allow_foreign_classes,
+        native_streams=native,
     )
     engine.start()
     key, users = b"k" * 48, Users(USER, PASSWORD, engine.store)
@@ -228,7 +230,9 @@ def start(home: Path, settings: Settings) -> tuple[Service, Callable[[], None]]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     assert ready.wait(30)
-    service = Service(f"http://127.0.0.1:{listener.getsockname()[1]}", engine, auth, logins, spark, topics)
+    service = Service(
+        f"http://127.0.0.1:{listener.getsockname()[1]}", engine, auth, logins, spark, native, topics
+    )
 
     def end() -> None:
         service.session.close()

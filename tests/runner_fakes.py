@@ -143,6 +143,43 @@ class FakeSpark:
         self._listeners[stream_id](StreamEvent(stream_id, kind, details))
 
 
+class FakeStreams:
+    """A native stream engine that starts nothing.
+
+    Attributes:
+        reason: Why it cannot run a model, or None.
+        streams: Specs of the running streams, by id.
+        starts: Ids of all starts so far.
+        closed: Whether it was closed.
+    """
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+        self.streams: dict[str, StreamSpec] = {}
+        self.starts: list[str] = []
+        self.closed = False
+        self._listeners: dict[str, Callable[[StreamEvent], None]] = {}
+
+    def refusal(self, model_dir: str, schema: dict[str, Any]) -> str | None:
+        return self.reason
+
+    def start_stream(self, spec: StreamSpec, on_event: Callable[[StreamEvent], None]) -> None:
+        self.starts.append(spec.stream_id)
+        self.streams[spec.stream_id] = spec
+        self._listeners[spec.stream_id] = on_event
+        on_event(StreamEvent(spec.stream_id, "running"))
+
+    def stop_stream(self, stream_id: str) -> None:
+        self.streams.pop(stream_id, None)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def tell(self, stream_id: str, kind: Any, **details: Any) -> None:
+        """An event of a stream."""
+        self._listeners[stream_id](StreamEvent(stream_id, kind, details))
+
+
 class FakeTopics:
     """Topics that are there, or not.
 

@@ -12,6 +12,7 @@ from wmlclient.errors import ConfigError, DeploymentFailedError, PayloadError, R
 from wmlclient.payload import is_array, json_body, to_table, with_integers
 from wmlclient.scores import Scores
 from wmlclient.states import State, failures, state_of
+from wmlclient.streams import StreamCalls
 from wmlclient.translate import translate, utc
 from wmlclient.waiting import Clock, poll
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 WAIT_TIMEOUT = 300.0
 
 
-class Deployment:
+class Deployment(StreamCalls):
     """One deployment. What it knows is as of its last look at the service; ``refresh()`` looks again.
 
     Got from ``model.deploy(...)``, ``client.deployments.get(id)`` or ``client.deployments.list()``.
@@ -95,6 +96,11 @@ class Deployment:
     def engine_reason(self) -> str | None:
         """Why that engine."""
         return self._entity.engine_reason  # type: ignore[no-any-return]
+
+    @property
+    def delivery(self) -> str | None:
+        """What a stream promises: ``"exactly_once"`` or ``"at_least_once"``; None for other kinds."""
+        return self._entity.delivery  # type: ignore[no-any-return]
 
     @property
     def model_id(self) -> str | None:
@@ -384,6 +390,7 @@ class Deployment:
                 ("state", f"{self.state} ({self.status})"),
                 ("model", self.model_name),
                 ("engine", f"{self.engine}: {self.engine_reason}" if self.engine_reason else self.engine),
+                ("delivery", self.delivery),
                 ("source", self.source),
                 ("target", self.target),
                 ("scoring url", self.scoring_url),

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from wmlclient.deployment import Deployment
-from wmlclient.errors import PayloadError
+from wmlclient.errors import BadRequestError, PayloadError
 from wmlclient.pages import Pages
 from wmlclient.payload import json_body
 from wmlclient.states import State
 from wmlclient.translate import translate
 
 if TYPE_CHECKING:
+    from wmlclient.connections import SparkService
     from wmlclient.service import Service
 
 COLUMNS = (
@@ -96,6 +97,37 @@ def create(
     deployment = Deployment(service, resource)
     service.note("deployment", deployment.id)
     return deployment
+
+
+def create_stream(
+    service: Service, model_id: str, body: Mapping[str, Any], spark: SparkService | None
+) -> Deployment:
+    """Asks for a stream or a batch; does not wait for it.
+
+    Args:
+        service: The service.
+        model_id: The model.
+        body: The request.
+        spark: The Spark service that is to run it, or None. Where one is needed after all, the client's own is named.
+    """
+    header = spark._header() if spark is not None else None
+    own = service.default_spark
+    if header is None and own is not None and (body["type"] == "batch" or body.get("engine") == "spark"):
+        header = own._header()
+    try:
+        return create(service, model_id, body, spark_header=header)
+    except BadRequestError as error:
+        if error.code != "missing_prediction_spark_definition" or header is not None or own is None:
+            raise
+    return create(service, model_id, body, spark_header=own._header())
+
+
+def wishes(
+    engine: str | None, delivery: str | None, workers: int | None, receipts: bool | None
+) -> dict[str, Any]:
+    """What a request says of how its stream is to run; only what was given."""
+    given = {"engine": engine, "delivery": delivery, "workers": workers, "receipts": receipts}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def ends(source: Any, target: Any, dead_letter: Any) -> dict[str, Any]:

@@ -26,10 +26,10 @@ DIGEST = "wml.model.digest"
 #: ``encode``: the scored row cannot be written. ``oversize``: it is larger than the target topic takes.
 STAGES = ("decode", "schema", "score", "encode", "oversize")
 
-Headers = list[tuple[str, bytes | None]]
+Headers = list[tuple[str, str | bytes | None]]
 
 
-def without_own(headers: Iterable[tuple[str, bytes | None]] | None) -> Headers:
+def without_own(headers: Iterable[tuple[str, str | bytes | None]] | None) -> Headers:
     """The headers that are not a stream's own.
 
     >>> without_own([("trace", b"1"), ("wml.error.stage", b"score")])
@@ -50,3 +50,12 @@ def source(topic: str, partition: int, offset: int, timestamp: int | None) -> He
         (OFFSET, b"%d" % offset),
     ]
     return found if timestamp is None else [*found, (TIMESTAMP, b"%d" % timestamp)]
+
+
+def group(stream_id: str) -> str:
+    """The consumer group of a native stream.
+
+    >>> group("0af1")
+    'wmlclient-0af1'
+    """
+    return f"wmlclient-{stream_id}"

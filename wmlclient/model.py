@@ -279,6 +279,10 @@ class Model:
         target: KafkaTopic | str | os.PathLike[str] | None = None,
         spark: SparkService | None = None,
         dead_letter: KafkaTopic | str | None = None,
+        engine: str | None = None,
+        delivery: str | None = None,
+        workers: int | None = None,
+        receipts: bool | None = None,
         description: str | None = None,
         wait: bool = True,
         timeout: float | None = WAIT_TIMEOUT,
@@ -293,10 +297,14 @@ class Model:
             name: a name for the deployment.
             source: the topic to read, or the file.
             target: the topic to write, or the file.
-            spark: the Spark service that runs a stream or batch. By default ``local[2]`` of the embedded runner; any
-                other service decides for itself.
+            spark: the Spark service that runs a stream or batch, instead of the native engine.
             dead_letter: topic, on the target's connection, for records that do not parse or score. By default the
                 target's name and ``.dead-letters``.
+            engine: of a stream: ``"native"``, ``"spark"``, or ``"auto"``, the default: native where it gives Spark's
+                numbers and no ``spark=`` is named, else Spark. :attr:`Deployment.engine_reason` says why.
+            delivery: of a stream: ``"exactly_once"``, the native engine's default, or ``"at_least_once"``.
+            workers: processes that share a native stream's partitions; 1 by default.
+            receipts: whether each scored record of a native stream names its source and its model in its headers.
             description: what it is for.
             wait: False returns before an online deployment is ready.
             timeout: seconds to wait for it; None waits for ever.
@@ -311,14 +319,16 @@ class Model:
         body: dict[str, Any] = {"name": name, "type": "online"}
         if description is not None:
             body["description"] = description
-        header = None
+        wishes = deployments.wishes(engine, delivery, workers, receipts)
         if source is not None or target is not None:
-            body |= deployments.ends(source, target, dead_letter)
-            spark = spark or self._service.default_spark
-            header = spark._header() if spark is not None else None
-        elif spark is not None or dead_letter is not None:
-            raise PayloadError("spark= and dead_letter= are for streams: give source= and target= too.")
-        deployment = deployments.create(self._service, self.id, body, spark_header=header)
+            body |= deployments.ends(source, target, dead_letter) | wishes
+            deployment = deployments.create_stream(self._service, self.id, body, spark)
+            deployment._kafka = getattr(source, "connection", None)
+        elif spark is not None or dead_letter is not None or wishes:
+            given = ["spark"] * (spark is not None) + ["dead_letter"] * (dead_letter is not None) + [*wishes]
+            raise PayloadError(f"{given[0]}= is for streams: give source= and target= too.")
+        else:
+            deployment = deployments.create(self._service, self.id, body)
         if body["type"] == "online" and wait:
             deployment.wait(timeout, progress=progress)
         return deployment

@@ -88,7 +88,7 @@ class Service:
         max_retries: how often a safe call is repeated.
 
     Attributes:
-        default_spark: the Spark service of a stream that names none; None leaves it to the service.
+        default_spark: the Spark service of a stream that needs one and names none; None leaves it to the service.
         created: where ("model" or "deployment", id) of all that is made is noted; None notes nothing.
     """
 

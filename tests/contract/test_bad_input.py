@@ -302,7 +302,10 @@ def test_a_full_disk_is_507_and_leaves_nothing(
         ),
     ],
 )
-def test_a_wrong_spark_header_is_400(service: Service, content: bytes, headers: Any, code: str) -> None:
+def test_a_wrong_spark_header_is_400(
+    service: Service, content: bytes, headers: Any, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.native, "reason", "stage ALS_1 is not scored natively")
     url = service.published(content).entity["deployments"]["url"]
     answer = service.call("POST", url, json=STREAM, headers=headers)
     assert (answer.status, answer.code) == (400, code)

@@ -249,6 +249,8 @@ class TestWatson:
             "BillOfMaterials",
             "StageMaterials",
             "ColumnMaterials",
+            "StreamProgress",
+            "StreamLatencies",
         }
         members = {
             (key, member)
@@ -260,6 +262,12 @@ class TestWatson:
             ("DataConnection", "security_protocol"),
             ("DeploymentEntity", "engine"),
             ("DeploymentEntity", "engine_reason"),
+            ("DeploymentRequest", "engine"),
+            *(
+                (side, member)
+                for side in ("DeploymentRequest", "DeploymentEntity")
+                for member in ("delivery", "latency", "workers", "receipts")
+            ),
             ("ScoredTable", "errors"),
         }
 

@@ -1,4 +1,4 @@
-"""The command line: ``wmlclient serve | users | models | describe | deployments | parity | score | tail | doctor``.
+"""The command line: ``wmlclient serve | models | deployments | score | tail | worker | replay | doctor``, and more.
 
 Commands are loaded when they are asked for, so that ``--help`` and completion are quick.
 """
@@ -19,6 +19,8 @@ _COMMANDS = {
     "parity": ("parity", "Compare the native scorer with Spark on a saved model."),
     "score": ("score", "Score JSON rows with an online deployment."),
     "tail": ("tail", "Print the records of a Kafka topic."),
+    "worker": ("worker", "Share the work of a native stream."),
+    "replay": ("replay", "Send a stream's dead letters to its source again."),
     "doctor": ("doctor", "Look for all that a runner needs, and say what is missing."),
 }
 

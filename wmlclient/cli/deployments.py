@@ -27,6 +27,7 @@ def _described(deployment: Deployment) -> dict[str, Any]:
         "model_id": deployment.model_id,
         "engine": deployment.engine,
         "engine_reason": deployment.engine_reason,
+        "delivery": deployment.delivery,
         "scoring_url": deployment.scoring_url,
         "source": deployment.source,
         "target": deployment.target,
@@ -75,6 +76,12 @@ def show(ctx: click.Context, deployment_id: str) -> None:
 @click.option(
     "--master", metavar="URL", help="Spark that runs the stream, such as local[2] or spark://host:7077."
 )
+@click.option("--engine", type=click.Choice(["auto", "native", "spark"]), help="What runs the stream.")
+@click.option(
+    "--delivery", type=click.Choice(["exactly_once", "at_least_once"]), help="What the stream promises."
+)
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes that share the stream's partitions.")
+@click.option("--receipts", is_flag=True, default=None, help="Scored records name their source in headers.")
 @click.option("--description", help="What it is for.")
 @click.option(
     "--timeout", type=float, default=300.0, show_default=True, help="Seconds to wait until it is ready."
@@ -88,6 +95,10 @@ def create(
     target: str | None,
     dead_letter: str | None,
     master: str | None,
+    engine: str | None,
+    delivery: str | None,
+    workers: int | None,
+    receipts: bool | None,
     description: str | None,
     timeout: float,
 ) -> None:
@@ -103,6 +114,10 @@ def create(
             target=client.kafka.topic(target) if target else None,
             dead_letter=dead_letter,
             spark=SparkService(cluster_master_url=master) if master else None,
+            engine=engine,
+            delivery=delivery,
+            workers=workers,
+            receipts=receipts,
             description=description,
             wait=False,
         )

@@ -15,7 +15,7 @@ from attrs import frozen
 from starlette.responses import FileResponse
 from starlette.routing import Match, Route
 
-from . import consume_route, problems, scoring_route
+from . import consume_route, metrics_route, problems, scoring_route
 from .dialects import DIALECTS, ML_SERVER, Dialect
 from .engine.errors import EngineError, Invalid, NoRoom
 from .handlers import Answer, Call, Handler, Services
@@ -72,6 +72,9 @@ class App:
                 dialect = ML_SERVER
                 body = await consume_route.consume(self._services, consuming, headers, receive)
                 return await _send(send, 200, body, headers, [_JSON])
+            if metrics_route.matches(scope["method"], scope["path"]):
+                body = await anyio.to_thread.run_sync(metrics_route.answer, self._services, headers)
+                return await _send(send, 200, body, headers, [(b"content-type", metrics_route.CONTENT_TYPE)])
             address, path = self._address(scope)
             dialect = address.dialect
             answer = await self._call(address, path, scope, receive, headers)

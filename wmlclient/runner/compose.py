@@ -14,7 +14,15 @@ from typing import Any
 from attrs import evolve
 
 from .engine.kernels import Kernels
-from .engine.ports import KafkaEndpoint, SparkPool, SparkRunner, SparkUnavailable, TopicAdmin
+from .engine.ports import (
+    KafkaEndpoint,
+    NativeStreamEngine,
+    NoStreams,
+    SparkPool,
+    SparkRunner,
+    SparkUnavailable,
+    TopicAdmin,
+)
 from .engine.workers import WorkerFactory
 from .settings import Settings
 
@@ -118,6 +126,15 @@ def spark_pool(home: Path, settings: Settings) -> SparkPool:
 def topic_admin(embedded: Embedded) -> TopicAdmin:
     """What looks at topics."""
     return Topics(embedded)
+
+
+def native_streams(home: Path) -> NativeStreamEngine:
+    """Streams without Spark; no process is started here."""
+    if importlib.util.find_spec("confluent_kafka") is None:
+        return NoStreams("confluent-kafka is not installed. Run: pip install 'wmlclient[local]'")
+    from .streams.engine import NativeStreams
+
+    return NativeStreams(home)
 
 
 def kernels(home: Path, settings: Settings) -> Kernels | None:

@@ -205,6 +205,7 @@ def _engine(settings: Settings, home: Home, embedded: Embedded) -> Engine:
         session_settings=settings.sessions,
         workers=compose.workers(home.path, settings),
         service_settings=settings.services,
+        native_streams=compose.native_streams(home.path),
     )
 
 

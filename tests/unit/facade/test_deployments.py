@@ -132,17 +132,36 @@ def test_a_stream_is_what_the_documents_print(model: Model, stub: Stub) -> None:
         assert secret not in repr(stream) + stream._repr_html_() + repr(stream.__dict__.get("_service"))
 
 
-def test_the_spark_service_defaults_to_the_clients(client: Client, stub: Stub) -> None:
+def test_a_spark_service_is_named_only_where_it_is_needed(client: Client, stub: Stub) -> None:
     model = client.models.get(stub.add_model("m"))
     ends = {"source": KAFKA.topic("a"), "target": KAFKA.topic("b")}
+    refusal = Answer(
+        400, error("missing_prediction_spark_definition", "nothing else can run it: stage ALS_1")
+    )
 
-    model.deploy("remote decides", **ends)
+    stub.script("POST", "deployments", refusal)
+    with pytest.raises(errors.BadRequestError, match="ALS_1"):
+        model.deploy("remote decides", **ends)
     client._service.default_spark = SparkService(cluster_master_url="local[2]")
-    model.deploy("embedded", **ends)
+    model.deploy("native", **ends)
+    stub.script("POST", "deployments", refusal)
+    model.deploy("needs Spark", **ends)
+    model.deploy("asks for Spark", engine="spark", **ends)
 
     headers = [r.headers.get("x-spark-service-instance") for r in stub.calls("POST", "deployments")]
-    assert headers[0] is None
-    assert b"local[2]" in base64.b64decode(headers[1] or "")
+    assert headers[:3] == [None] * 3
+    assert [b"local[2]" in base64.b64decode(header or "") for header in headers[3:]] == [True, True]
+
+
+def test_wishes_for_a_stream_are_sent_as_they_are(model: Model, stub: Stub) -> None:
+    ends = {"source": KAFKA.topic("a"), "target": KAFKA.topic("b")}
+    wishes: dict[str, Any] = {"engine": "native", "delivery": "at_least_once", "workers": 2, "receipts": True}
+    model.deploy("tweets", **ends, **wishes)
+
+    (created,) = stub.calls("POST", "deployments")
+    assert {name: created.json[name] for name in wishes} == wishes
+    with pytest.raises(errors.PayloadError, match="workers= is for streams"):
+        model.deploy("online", workers=2)
 
 
 @pytest.mark.parametrize(

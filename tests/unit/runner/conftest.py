@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import saved_models
 from attrs import define, field
-from runner_fakes import Clock, FakeSpark, FakeTopics, ManualDelay
+from runner_fakes import Clock, FakeSpark, FakeStreams, FakeTopics, ManualDelay
 
 from wmlclient.runner.engine.service import Engine
 from wmlclient.runner.store import Version
@@ -21,6 +21,7 @@ class World:
 
     home: Path
     spark: FakeSpark = field(factory=FakeSpark)
+    native: FakeStreams = field(factory=FakeStreams)
     topics: FakeTopics = field(factory=FakeTopics)
     delay: ManualDelay = field(factory=ManualDelay)
     clock: Clock = field(factory=Clock)
@@ -38,6 +39,7 @@ class World:
             delay=self.delay,
             allow_foreign_classes=self.foreign,
             allow_uncertified=self.uncertified,
+            native_streams=self.native,
         )
         self.engine.start()
         return self.engine
@@ -45,7 +47,7 @@ class World:
     def restart(self) -> Engine:
         """The engine after a restart of the process."""
         self.engine.close()
-        self.spark = FakeSpark()
+        self.spark, self.native = FakeSpark(), FakeStreams()
         return self.start()
 
     def upload(self, content: bytes, **request: Any) -> Version:

@@ -12,7 +12,6 @@ from attrs import evolve
 from ..store import Deployment, Page, Referenced, Store, Version
 from . import patches
 from .clock import new_id, now_ms
-from .connections import spark_service, stream_endpoints
 from .errors import Conflict, Invalid, NotFound, NotSupported, field_error
 from .online import OnlineService
 from .ports import PortError
@@ -55,7 +54,7 @@ class DeploymentService:
         Args:
             model_id: The published model.
             body: The request.
-            spark_header: ``X-Spark-Service-Instance``, needed by a stream, or None.
+            spark_header: ``X-Spark-Service-Instance``, needed by a stream whose model needs Spark, or None.
 
         Returns:
             The deployment, INITIALIZING; :meth:`ready` says when an online one is done.
@@ -75,10 +74,7 @@ class DeploymentService:
                 "not_supported_deployment_type", f"The deployment type {kind[:80]} is not supported."
             )
         version = self._version(model_id)
-        service = None
-        if kind == "stream":
-            service = spark_service(spark_header, kind)
-            stream_endpoints(body)
+        choice = self._streams.choice(version, body, spark_header) if kind == "stream" else None
         now = self._clock()
         deployment = Deployment(
             id=new_id(),
@@ -91,10 +87,11 @@ class DeploymentService:
             status="DEPLOY_IN_PROGRESS" if kind == "online" else "INITIALIZING",
             created_at=now,
             modified_at=now,
-            body={key: body[key] for key in ("input", "output", "dead_letter") if key in body},
-            spark_service=service,
-            engine="spark" if kind == "stream" else None,
-            engine_reason="the request names a Spark service" if kind == "stream" else None,
+            body={key: body[key] for key in ("input", "output", "dead_letter") if key in body}
+            | (choice.to_body() if choice else {}),
+            spark_service=choice.spark if choice else None,
+            engine=choice.engine if choice else None,
+            engine_reason=choice.reason if choice else None,
         )
         try:
             self._store.deployments.add(deployment)

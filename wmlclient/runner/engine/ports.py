@@ -161,6 +161,45 @@ class StreamEngine(Protocol):
 
 
 @runtime_checkable
+class NativeStreamEngine(StreamEngine, Protocol):
+    """Streams without a JVM."""
+
+    def refusal(self, model_dir: str, schema: dict[str, Any]) -> str | None:
+        """Why this engine cannot run a model, in words that continue a sentence, or None where it can.
+
+        Args:
+            model_dir: Folder with the unpacked model.
+            schema: ``StructType.jsonValue()`` of its input.
+        """
+        ...
+
+
+class NoStreams:
+    """Stands in for the native engine where its packages are not installed.
+
+    Args:
+        reason: What is missing and what to do.
+    """
+
+    def __init__(self, reason: str = "No native stream engine is set up.") -> None:
+        self._reason = reason
+
+    def refusal(self, model_dir: str, schema: dict[str, Any]) -> str | None:
+        """Say what is missing."""
+        return self._reason
+
+    def start_stream(self, spec: StreamSpec, on_event: Callable[[StreamEvent], None]) -> None:
+        """Say why not."""
+        raise StreamSetupError("native_streams_not_found", self._reason)
+
+    def stop_stream(self, stream_id: str) -> None:
+        """Nothing runs."""
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+@runtime_checkable
 class SparkRunner(StreamEngine, Protocol):
     """One Spark driver, on one master. Its streams go on from their checkpoints."""
 

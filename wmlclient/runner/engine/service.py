@@ -19,7 +19,7 @@ from .executions import ExecutionService
 from .kernels import Kernels, NoKernels
 from .models import ModelService
 from .online import OnlineService
-from .ports import SparkPool, TopicAdmin
+from .ports import NativeStreamEngine, NoStreams, SparkPool, TopicAdmin
 from .realtime import RealtimeService
 from .scorers import OnlineScorers
 from .sessions import SessionService, Settings
@@ -46,6 +46,7 @@ class Engine:
         session_settings: How sessions are kept.
         workers: Where web services run; None where they cannot.
         service_settings: How web services are kept.
+        native_streams: Streams without Spark; None where they cannot be.
 
     Attributes:
         store: Rows.
@@ -77,8 +78,10 @@ class Engine:
         session_settings: Settings | None = None,
         workers: WorkerFactory | None = None,
         service_settings: ServiceSettings | None = None,
+        native_streams: NativeStreamEngine | None = None,
     ) -> None:
         self._spark = spark
+        self._native_streams = native = native_streams or NoStreams()
         self.store = Store(home / "runner.db")
         self.contents = Contents(self.store, ArchiveStore(home), allow_foreign_classes)
         self.certificates = CertificateService(
@@ -88,7 +91,15 @@ class Engine:
         self.models = ModelService(self.store, self.contents, self.certificates, clock)
         self.scorers = OnlineScorers()
         self.streams = StreamService(
-            self.store, self.contents, spark, topics, home / "checkpoints", delay, clock
+            self.store,
+            self.contents,
+            self.certificates,
+            spark,
+            native,
+            topics,
+            home / "checkpoints",
+            delay,
+            clock,
         )
         online = OnlineService(self.store, self.contents, self.certificates, spark, self.scorers, clock)
         self.deployments = DeploymentService(self.store, online, self.scorers, self.streams, clock)
@@ -127,6 +138,7 @@ class Engine:
         self.deployments.close()
         self.streams.close()
         self.certificates.close()
+        self._native_streams.close()
         self._spark.close()
         self.store.close()
 

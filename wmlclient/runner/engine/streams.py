@@ -9,18 +9,21 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from attrs import define, evolve, field
 
-from ..store import Deployment, Store
+from ..store import Deployment, Store, Version
+from .certificates import CertificateService
+from .choice import Choice, choose, native_reason, needs_spark
 from .clock import Later, later, now_ms
 from .connections import spark_master, stream_endpoints
 from .contents import Contents
-from .errors import EngineError
-from .ports import PortError, SparkPool, StreamEngine, StreamEvent, StreamSpec, TopicAdmin
+from .errors import EngineError, Invalid
+from .ports import NativeStreamEngine, PortError, SparkPool, StreamEngine, StreamEvent, StreamSpec, TopicAdmin
 from .schemas import input_schema
 
 logger = logging.getLogger("wmlclient.runner.engine")
@@ -45,6 +48,7 @@ class _Watch:
         restarts: Accidents in a row.
         since: When records began to flow, in milliseconds since 1970.
         engine: What runs it.
+        progress: What it last told of itself.
     """
 
     running: threading.Lock = field(factory=threading.Lock)
@@ -53,6 +57,7 @@ class _Watch:
     restarts: int = 0
     since: int | None = None
     engine: StreamEngine | None = None
+    progress: dict[str, Any] | None = None
 
     def begin(self) -> int:
         """A new start; what is on its way from the one before no longer counts."""
@@ -67,7 +72,9 @@ class StreamService:
     Args:
         store: Rows.
         contents: Archives.
+        certificates: Says which engine scores a model.
         spark: Where Spark is.
+        native: Streams without it.
         topics: Looks at topics.
         checkpoints: Folder of the checkpoints, one for each stream.
         delay: Calls a function later.
@@ -78,7 +85,9 @@ class StreamService:
         self,
         store: Store,
         contents: Contents,
+        certificates: CertificateService,
         spark: SparkPool,
+        native: NativeStreamEngine,
         topics: TopicAdmin,
         checkpoints: Path,
         delay: Later = later,
@@ -86,7 +95,9 @@ class StreamService:
     ) -> None:
         self._store = store
         self._contents = contents
+        self._certificates = certificates
         self._spark = spark
+        self._native = native
         self._topics = topics
         self._checkpoints = checkpoints
         self._later = delay
@@ -95,6 +106,27 @@ class StreamService:
         self._watches_lock = threading.Lock()
         self._pool = ThreadPoolExecutor(8, thread_name_prefix="stream")
         self._closing = False
+
+    def choice(self, version: Version, body: Mapping[str, Any], header: str | None) -> Choice:
+        """Choose what runs a stream.
+
+        Args:
+            version: The model's version.
+            body: The request.
+            header: ``X-Spark-Service-Instance``, or None.
+
+        Raises:
+            Invalid: See :func:`wmlclient.runner.engine.choice.choose`; or its connections are malformed.
+        """
+        model = self._store.models.get(version.model_id)
+        schema = input_schema(model.body) if model is not None else None
+
+        def refusal() -> str | None:
+            if schema is None or version.digest is None:
+                return "it was published without an input schema"
+            return self._native.refusal(str(self._contents.folder(version.digest)), schema)
+
+        return choose(body, header, stream_endpoints(body), version.certificate, refusal)
 
     def start(self, id: str, resumed: bool = False) -> None:
         """Bring a stream to RUNNING, in the background.
@@ -152,6 +184,7 @@ class StreamService:
                 return
             try:
                 spec = self._spec(deployment)
+                engine = self._engine(deployment)
                 ensure = self._topics.ensure
                 spec = evolve(
                     spec,
@@ -159,8 +192,8 @@ class StreamService:
                     target=ensure(spec.target),
                     dead_letter=ensure(spec.dead_letter),
                 )
-                watch.engine = self._spark.get(spark_master(deployment.spark_service))
-                watch.engine.start_stream(spec, lambda event: self._on_event(watch, start, event))
+                watch.engine = engine
+                engine.start_stream(spec, lambda event: self._on_event(watch, start, event))
             except PortError as error:
                 retriable = error.retriable or (resumed and error.code in _WORTH_WAITING)
                 self._failed(id, watch, start, error.code, error.message, retriable)
@@ -172,6 +205,30 @@ class StreamService:
                 logger.exception("stream %s cannot be started", id)
                 message = f"Unexpected {type(error).__name__}; see the service's log."
                 self._failed(id, watch, start, "underlying_api_error", message, False)
+
+    def _engine(self, deployment: Deployment) -> StreamEngine:
+        """What runs a stream; where it was made before its model was checked, that is waited for."""
+        if deployment.engine == "spark":
+            return self._spark.get(spark_master(deployment.spark_service))
+        version = self._store.models.version(deployment.version_id)
+        if deployment.engine is None and version is not None:
+            certificate = self._certificates.checked(version)
+            if certificate["engine"] == "spark":
+                raise needs_spark(certificate["reason"])
+            if certificate["engine"] is None:
+                raise Invalid(
+                    "model_not_checked",
+                    f"The model could not be checked against Spark: {certificate['reason']}",
+                )
+            self._store.deployments.update(
+                deployment.id, engine="native", engine_reason=native_reason(certificate)
+            )
+        return self._native
+
+    def progress(self, id: str) -> dict[str, Any] | None:
+        """What a running stream has last told of itself, or None."""
+        watch = self._watches.get(id)
+        return watch.progress if watch is not None else None
 
     def _spec(self, deployment: Deployment) -> StreamSpec:
         model = self._store.models.get(deployment.model_id)
@@ -195,6 +252,9 @@ class StreamService:
             checkpoint_dir=str(checkpoint),
             created_at_ms=deployment.created_at,
             model_digest=version.digest,
+            delivery=deployment.body.get("delivery", "at_least_once"),
+            workers=deployment.body.get("workers", 1),
+            receipts=deployment.body.get("receipts", False),
         )
 
     def _on_event(self, watch: _Watch, start: int, event: StreamEvent) -> None:
@@ -206,7 +266,10 @@ class StreamService:
                 watch.since = self._clock()
                 self._store.deployments.update(id, status="RUNNING", failure=None, modified_at=watch.since)
             logger.info("stream %s is running", id)
-        elif event.kind != "progress":
+        elif event.kind == "progress":
+            if start == watch.start:
+                watch.progress = event.details
+        else:
             code = str(event.details.get("code", "stream_ended"))
             message = str(event.details.get("message", "The stream's query ended by itself."))
             retriable = bool(event.details.get("retriable", event.kind == "stopped"))

@@ -57,6 +57,8 @@ from ._models_py3 import ScoringTable
 from ._models_py3 import SparkCredentials
 from ._models_py3 import SparkService
 from ._models_py3 import StageMaterials
+from ._models_py3 import StreamLatencies
+from ._models_py3 import StreamProgress
 from ._models_py3 import TokenRefresh
 from ._models_py3 import TrainingDefinition
 from ._models_py3 import TrainingDefinitionEntity
@@ -66,11 +68,14 @@ from ._models_py3 import UsageCounter
 
 from ._watson_ml_v3_enums import DeploymentStatus
 from ._watson_ml_v3_enums import DeploymentType
+from ._watson_ml_v3_enums import EngineWish
 from ._watson_ml_v3_enums import ParityOrigin
 from ._watson_ml_v3_enums import ParityState
 from ._watson_ml_v3_enums import PatchOperationKind
 from ._watson_ml_v3_enums import ScoringEngine
 from ._watson_ml_v3_enums import SecurityProtocol
+from ._watson_ml_v3_enums import StreamDelivery
+from ._watson_ml_v3_enums import StreamLatency
 from ._patch import __all__ as _patch_all
 from ._patch import *  # pylint: disable=unused-wildcard-import
 from ._patch import patch_sdk as _patch_sdk
@@ -129,6 +134,8 @@ __all__ = [
     "SparkCredentials",
     "SparkService",
     "StageMaterials",
+    "StreamLatencies",
+    "StreamProgress",
     "TokenRefresh",
     "TrainingDefinition",
     "TrainingDefinitionEntity",
@@ -137,11 +144,14 @@ __all__ = [
     "UsageCounter",
     "DeploymentStatus",
     "DeploymentType",
+    "EngineWish",
     "ParityOrigin",
     "ParityState",
     "PatchOperationKind",
     "ScoringEngine",
     "SecurityProtocol",
+    "StreamDelivery",
+    "StreamLatency",
 ]
 __all__.extend([p for p in _patch_all if p not in __all__])
 _patch_sdk()

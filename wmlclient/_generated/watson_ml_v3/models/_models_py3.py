@@ -879,6 +879,20 @@ class DeploymentEntity(msrest.serialization.Model):  # pylint: disable=too-many-
     :vartype engine: str or ~wmlclient._generated.watson_ml_v3.models.ScoringEngine
     :ivar engine_reason: Extension of this service: why that engine.
     :vartype engine_reason: str
+    :ivar delivery: Extension of this service: what a stream promises. Known values are:
+     "exactly_once" and "at_least_once".
+    :vartype delivery: str or ~wmlclient._generated.watson_ml_v3.models.StreamDelivery
+    :ivar latency: Extension of this service: how soon a stream answers. Known values are:
+     "default" and "realtime".
+    :vartype latency: str or ~wmlclient._generated.watson_ml_v3.models.StreamLatency
+    :ivar workers: Extension of this service: processes that share a native stream's partitions.
+    :vartype workers: int
+    :ivar receipts: Extension of this service: whether each scored record of a native stream names
+     its source topic, partition, offset and timestamp and the model's digest in its headers.
+    :vartype receipts: bool
+    :ivar stream: Extension of this service: what a running stream last told of itself, counted
+     since it was started. Spark streams tell part of it.
+    :vartype stream: ~wmlclient._generated.watson_ml_v3.models.StreamProgress
     """
 
     _validation = {
@@ -886,6 +900,7 @@ class DeploymentEntity(msrest.serialization.Model):  # pylint: disable=too-many-
         "type": {"required": True},
         "status": {"required": True},
         "model_type": {"required": True},
+        "workers": {"maximum": 64, "minimum": 1},
     }
 
     _attribute_map = {
@@ -909,9 +924,14 @@ class DeploymentEntity(msrest.serialization.Model):  # pylint: disable=too-many-
         "spark_service": {"key": "spark_service", "type": "SparkService"},
         "engine": {"key": "engine", "type": "str"},
         "engine_reason": {"key": "engine_reason", "type": "str"},
+        "delivery": {"key": "delivery", "type": "str"},
+        "latency": {"key": "latency", "type": "str"},
+        "workers": {"key": "workers", "type": "int"},
+        "receipts": {"key": "receipts", "type": "bool"},
+        "stream": {"key": "stream", "type": "StreamProgress"},
     }
 
-    def __init__(
+    def __init__(  # pylint: disable=too-many-locals
         self,
         *,
         name: str,
@@ -934,6 +954,11 @@ class DeploymentEntity(msrest.serialization.Model):  # pylint: disable=too-many-
         spark_service: Optional["_models.SparkService"] = None,
         engine: Optional[Union[str, "_models.ScoringEngine"]] = None,
         engine_reason: Optional[str] = None,
+        delivery: Optional[Union[str, "_models.StreamDelivery"]] = None,
+        latency: Optional[Union[str, "_models.StreamLatency"]] = None,
+        workers: Optional[int] = None,
+        receipts: Optional[bool] = None,
+        stream: Optional["_models.StreamProgress"] = None,
         **kwargs: Any
     ) -> None:
         """
@@ -983,6 +1008,20 @@ class DeploymentEntity(msrest.serialization.Model):  # pylint: disable=too-many-
         :paramtype engine: str or ~wmlclient._generated.watson_ml_v3.models.ScoringEngine
         :keyword engine_reason: Extension of this service: why that engine.
         :paramtype engine_reason: str
+        :keyword delivery: Extension of this service: what a stream promises. Known values are:
+         "exactly_once" and "at_least_once".
+        :paramtype delivery: str or ~wmlclient._generated.watson_ml_v3.models.StreamDelivery
+        :keyword latency: Extension of this service: how soon a stream answers. Known values are:
+         "default" and "realtime".
+        :paramtype latency: str or ~wmlclient._generated.watson_ml_v3.models.StreamLatency
+        :keyword workers: Extension of this service: processes that share a native stream's partitions.
+        :paramtype workers: int
+        :keyword receipts: Extension of this service: whether each scored record of a native stream
+         names its source topic, partition, offset and timestamp and the model's digest in its headers.
+        :paramtype receipts: bool
+        :keyword stream: Extension of this service: what a running stream last told of itself, counted
+         since it was started. Spark streams tell part of it.
+        :paramtype stream: ~wmlclient._generated.watson_ml_v3.models.StreamProgress
         """
         super().__init__(**kwargs)
         self.name = name
@@ -1005,6 +1044,11 @@ class DeploymentEntity(msrest.serialization.Model):  # pylint: disable=too-many-
         self.spark_service = spark_service
         self.engine = engine
         self.engine_reason = engine_reason
+        self.delivery = delivery
+        self.latency = latency
+        self.workers = workers
+        self.receipts = receipts
+        self.stream = stream
 
 
 class DeploymentFailure(msrest.serialization.Model):
@@ -1086,7 +1130,7 @@ class DeploymentPage(msrest.serialization.Model):
         self.next = next
 
 
-class DeploymentRequest(msrest.serialization.Model):
+class DeploymentRequest(msrest.serialization.Model):  # pylint: disable=too-many-instance-attributes
     """A deployment to be made. Kind ``stream`` needs ``input`` and ``output`` as Kafka topics,
     ``batch`` as files or tables; ``online`` needs neither.
 
@@ -1109,11 +1153,30 @@ class DeploymentRequest(msrest.serialization.Model):
     :ivar dead_letter: Extension of this service: where a stream puts records that do not parse or
      score.
     :vartype dead_letter: ~wmlclient._generated.watson_ml_v3.models.DeadLetter
+    :ivar engine: Extension of this service: what runs a stream. ``auto``\\ , which it is if left
+     out, is ``spark`` where the request names a Spark service, else ``native``. Known values are:
+     "auto", "native", and "spark".
+    :vartype engine: str or ~wmlclient._generated.watson_ml_v3.models.EngineWish
+    :ivar delivery: Extension of this service: what a stream promises. Left out it is
+     ``exactly_once`` where the native engine runs the stream within one Kafka cluster, else
+     ``at_least_once``. Known values are: "exactly_once" and "at_least_once".
+    :vartype delivery: str or ~wmlclient._generated.watson_ml_v3.models.StreamDelivery
+    :ivar latency: Extension of this service: how soon a stream answers. ``realtime`` is Spark's
+     Real-time Mode; a service without it refuses that by name. Known values are: "default" and
+     "realtime".
+    :vartype latency: str or ~wmlclient._generated.watson_ml_v3.models.StreamLatency
+    :ivar workers: Extension of this service: processes that share a native stream's partitions; 1
+     if left out.
+    :vartype workers: int
+    :ivar receipts: Extension of this service: whether each scored record of a native stream names
+     its source topic, partition, offset and timestamp and the model's digest in its headers.
+    :vartype receipts: bool
     """
 
     _validation = {
         "name": {"required": True, "min_length": 1},
         "type": {"required": True, "min_length": 1},
+        "workers": {"maximum": 64, "minimum": 1},
     }
 
     _attribute_map = {
@@ -1124,6 +1187,11 @@ class DeploymentRequest(msrest.serialization.Model):
         "input": {"key": "input", "type": "DataInput"},
         "output": {"key": "output", "type": "DataOutput"},
         "dead_letter": {"key": "dead_letter", "type": "DeadLetter"},
+        "engine": {"key": "engine", "type": "str"},
+        "delivery": {"key": "delivery", "type": "str"},
+        "latency": {"key": "latency", "type": "str"},
+        "workers": {"key": "workers", "type": "int"},
+        "receipts": {"key": "receipts", "type": "bool"},
     }
 
     def __init__(
@@ -1136,6 +1204,11 @@ class DeploymentRequest(msrest.serialization.Model):
         input: Optional["_models.DataInput"] = None,
         output: Optional["_models.DataOutput"] = None,
         dead_letter: Optional["_models.DeadLetter"] = None,
+        engine: Optional[Union[str, "_models.EngineWish"]] = None,
+        delivery: Optional[Union[str, "_models.StreamDelivery"]] = None,
+        latency: Optional[Union[str, "_models.StreamLatency"]] = None,
+        workers: Optional[int] = None,
+        receipts: Optional[bool] = None,
         **kwargs: Any
     ) -> None:
         """
@@ -1156,6 +1229,24 @@ class DeploymentRequest(msrest.serialization.Model):
         :keyword dead_letter: Extension of this service: where a stream puts records that do not parse
          or score.
         :paramtype dead_letter: ~wmlclient._generated.watson_ml_v3.models.DeadLetter
+        :keyword engine: Extension of this service: what runs a stream. ``auto``\\ , which it is if
+         left out, is ``spark`` where the request names a Spark service, else ``native``. Known values
+         are: "auto", "native", and "spark".
+        :paramtype engine: str or ~wmlclient._generated.watson_ml_v3.models.EngineWish
+        :keyword delivery: Extension of this service: what a stream promises. Left out it is
+         ``exactly_once`` where the native engine runs the stream within one Kafka cluster, else
+         ``at_least_once``. Known values are: "exactly_once" and "at_least_once".
+        :paramtype delivery: str or ~wmlclient._generated.watson_ml_v3.models.StreamDelivery
+        :keyword latency: Extension of this service: how soon a stream answers. ``realtime`` is Spark's
+         Real-time Mode; a service without it refuses that by name. Known values are: "default" and
+         "realtime".
+        :paramtype latency: str or ~wmlclient._generated.watson_ml_v3.models.StreamLatency
+        :keyword workers: Extension of this service: processes that share a native stream's partitions;
+         1 if left out.
+        :paramtype workers: int
+        :keyword receipts: Extension of this service: whether each scored record of a native stream
+         names its source topic, partition, offset and timestamp and the model's digest in its headers.
+        :paramtype receipts: bool
         """
         super().__init__(**kwargs)
         self.name = name
@@ -1165,6 +1256,11 @@ class DeploymentRequest(msrest.serialization.Model):
         self.input = input
         self.output = output
         self.dead_letter = dead_letter
+        self.engine = engine
+        self.delivery = delivery
+        self.latency = latency
+        self.workers = workers
+        self.receipts = receipts
 
 
 class DeploymentStatusDetails(msrest.serialization.Model):
@@ -3416,6 +3512,138 @@ class StageMaterials(msrest.serialization.Model):
         self.reason = reason
         self.files = files
         self.size = size
+
+
+class StreamLatencies(msrest.serialization.Model):
+    """Extension of this service: milliseconds from a record's timestamp to the end of its batch, of
+    the slowest worker.
+
+    :ivar p50: Half of the records are faster.
+    :vartype p50: float
+    :ivar p99: 99 of 100 records are faster.
+    :vartype p99: float
+    """
+
+    _attribute_map = {
+        "p50": {"key": "p50", "type": "float"},
+        "p99": {"key": "p99", "type": "float"},
+    }
+
+    def __init__(self, *, p50: Optional[float] = None, p99: Optional[float] = None, **kwargs: Any) -> None:
+        """
+        :keyword p50: Half of the records are faster.
+        :paramtype p50: float
+        :keyword p99: 99 of 100 records are faster.
+        :paramtype p99: float
+        """
+        super().__init__(**kwargs)
+        self.p50 = p50
+        self.p99 = p99
+
+
+class StreamProgress(msrest.serialization.Model):  # pylint: disable=too-many-instance-attributes
+    """Extension of this service: what a running stream last told of itself, counted since it was
+    started. Spark streams tell part of it.
+
+    :ivar records_in: Records read.
+    :vartype records_in: int
+    :ivar records_out: Scored records written.
+    :vartype records_out: int
+    :ivar dead_letters: Records that went to the dead-letter topic.
+    :vartype dead_letters: int
+    :ivar batches: Batches done.
+    :vartype batches: int
+    :ivar aborted: Batches given up and read again.
+    :vartype aborted: int
+    :ivar records_per_second: Records read, over the last seconds.
+    :vartype records_per_second: float
+    :ivar lag: By partition: records that wait to be read.
+    :vartype lag: dict[str, int]
+    :ivar latency_ms: Extension of this service: milliseconds from a record's timestamp to the end
+     of its batch, of the slowest worker.
+    :vartype latency_ms: ~wmlclient._generated.watson_ml_v3.models.StreamLatencies
+    :ivar last_batch_at: When the last batch was done.
+    :vartype last_batch_at: str
+    :ivar last_error: The last trouble, until a batch goes well again.
+    :vartype last_error: str
+    :ivar restarts: Workers that had to be replaced.
+    :vartype restarts: int
+    :ivar workers: Workers that share the work.
+    :vartype workers: int
+    """
+
+    _attribute_map = {
+        "records_in": {"key": "records_in", "type": "int"},
+        "records_out": {"key": "records_out", "type": "int"},
+        "dead_letters": {"key": "dead_letters", "type": "int"},
+        "batches": {"key": "batches", "type": "int"},
+        "aborted": {"key": "aborted", "type": "int"},
+        "records_per_second": {"key": "records_per_second", "type": "float"},
+        "lag": {"key": "lag", "type": "{int}"},
+        "latency_ms": {"key": "latency_ms", "type": "StreamLatencies"},
+        "last_batch_at": {"key": "last_batch_at", "type": "str"},
+        "last_error": {"key": "last_error", "type": "str"},
+        "restarts": {"key": "restarts", "type": "int"},
+        "workers": {"key": "workers", "type": "int"},
+    }
+
+    def __init__(
+        self,
+        *,
+        records_in: Optional[int] = None,
+        records_out: Optional[int] = None,
+        dead_letters: Optional[int] = None,
+        batches: Optional[int] = None,
+        aborted: Optional[int] = None,
+        records_per_second: Optional[float] = None,
+        lag: Optional[Dict[str, int]] = None,
+        latency_ms: Optional["_models.StreamLatencies"] = None,
+        last_batch_at: Optional[str] = None,
+        last_error: Optional[str] = None,
+        restarts: Optional[int] = None,
+        workers: Optional[int] = None,
+        **kwargs: Any
+    ) -> None:
+        """
+        :keyword records_in: Records read.
+        :paramtype records_in: int
+        :keyword records_out: Scored records written.
+        :paramtype records_out: int
+        :keyword dead_letters: Records that went to the dead-letter topic.
+        :paramtype dead_letters: int
+        :keyword batches: Batches done.
+        :paramtype batches: int
+        :keyword aborted: Batches given up and read again.
+        :paramtype aborted: int
+        :keyword records_per_second: Records read, over the last seconds.
+        :paramtype records_per_second: float
+        :keyword lag: By partition: records that wait to be read.
+        :paramtype lag: dict[str, int]
+        :keyword latency_ms: Extension of this service: milliseconds from a record's timestamp to the
+         end of its batch, of the slowest worker.
+        :paramtype latency_ms: ~wmlclient._generated.watson_ml_v3.models.StreamLatencies
+        :keyword last_batch_at: When the last batch was done.
+        :paramtype last_batch_at: str
+        :keyword last_error: The last trouble, until a batch goes well again.
+        :paramtype last_error: str
+        :keyword restarts: Workers that had to be replaced.
+        :paramtype restarts: int
+        :keyword workers: Workers that share the work.
+        :paramtype workers: int
+        """
+        super().__init__(**kwargs)
+        self.records_in = records_in
+        self.records_out = records_out
+        self.dead_letters = dead_letters
+        self.batches = batches
+        self.aborted = aborted
+        self.records_per_second = records_per_second
+        self.lag = lag
+        self.latency_ms = latency_ms
+        self.last_batch_at = last_batch_at
+        self.last_error = last_error
+        self.restarts = restarts
+        self.workers = workers
 
 
 class TokenRefresh(msrest.serialization.Model):

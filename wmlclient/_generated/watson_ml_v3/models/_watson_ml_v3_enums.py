@@ -35,6 +35,16 @@ class DeploymentType(str, Enum, metaclass=CaseInsensitiveEnumMeta):
     BATCH = "batch"
 
 
+class EngineWish(str, Enum, metaclass=CaseInsensitiveEnumMeta):
+    """Extension of this service: what runs a stream. ``auto``\\ , which it is if left out, is
+    ``spark`` where the request names a Spark service, else ``native``.
+    """
+
+    AUTO = "auto"
+    NATIVE = "native"
+    SPARK = "spark"
+
+
 class ParityOrigin(str, Enum, metaclass=CaseInsensitiveEnumMeta):
     """Where the row came from."""
 
@@ -79,3 +89,21 @@ class SecurityProtocol(str, Enum, metaclass=CaseInsensitiveEnumMeta):
     SSL = "SSL"
     SASL_PLAINTEXT = "SASL_PLAINTEXT"
     SASL_SSL = "SASL_SSL"
+
+
+class StreamDelivery(str, Enum, metaclass=CaseInsensitiveEnumMeta):
+    """Extension of this service: what a stream promises. Left out it is ``exactly_once`` where the
+    native engine runs the stream within one Kafka cluster, else ``at_least_once``.
+    """
+
+    EXACTLY_ONCE = "exactly_once"
+    AT_LEAST_ONCE = "at_least_once"
+
+
+class StreamLatency(str, Enum, metaclass=CaseInsensitiveEnumMeta):
+    """Extension of this service: how soon a stream answers. ``realtime`` is Spark's Real-time Mode; a
+    service without it refuses that by name.
+    """
+
+    DEFAULT = "default"
+    REALTIME = "realtime"

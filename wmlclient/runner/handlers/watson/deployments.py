@@ -81,7 +81,8 @@ def delete(services: Services, call: Call) -> Answer:
 def _shown(services: Services, view: Views, deployment: Deployment) -> dict[str, Any]:
     model, version = services.engine.models.version(deployment.model_id, deployment.version_id)
     previous = deployment.previous_id and services.engine.store.models.version(deployment.previous_id)
-    return view.deployment(deployment, model, version, previous or None)
+    progress = services.engine.streams.progress(deployment.id)
+    return view.deployment(deployment, model, version, previous or None, progress)
 
 
 def _asset(body: dict[str, Any]) -> str:

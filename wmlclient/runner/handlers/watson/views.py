@@ -12,6 +12,9 @@ from ...store import Definition, Deployment, Model, Page, Version
 
 T = TypeVar("T")
 
+_CHOSEN = ("delivery", "latency", "workers", "receipts")
+_COUNTS = ("records_in", "records_out", "dead_letters", "batches", "aborted", "restarts", "workers")
+
 
 class Views:
     """Makes the JSON of one answer.
@@ -107,7 +110,12 @@ class Views:
         }
 
     def deployment(
-        self, deployment: Deployment, model: Model, version: Version, previous: Version | None = None
+        self,
+        deployment: Deployment,
+        model: Model,
+        version: Version,
+        previous: Version | None = None,
+        progress: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """A deployment of a model's version. Secrets of its connections are masked.
 
@@ -116,6 +124,7 @@ class Views:
             model: Its model.
             version: The version that it runs.
             previous: The one that it ran before.
+            progress: What a stream last told of itself.
         """
         model_url = f"{self.published_url}/{model.id}"
         url = f"{model_url}/deployments/{deployment.id}"
@@ -145,6 +154,9 @@ class Views:
             entity["scoring_url"] = f"{url}/online"
         else:
             entity |= connections.masked_request(deployment.body)
+            entity |= {name: deployment.body[name] for name in _CHOSEN if name in deployment.body}
+            if progress is not None:
+                entity["stream"] = _progress(progress)
             if deployment.spark_service is not None:
                 entity["spark_service"] = connections.masked_spark_service(deployment.spark_service)
         if deployment.failure:
@@ -192,6 +204,14 @@ def page(
     if found.next is not None:
         answer["next"] = {"url": f"{url}?{urlencode({**kept, 'start': found.next})}"}
     return answer
+
+
+def _progress(told: Mapping[str, Any]) -> dict[str, Any]:
+    names = (*_COUNTS, "records_per_second", "lag", "latency_ms", "last_batch_at", "last_error")
+    shown = {name: told[name] for name in names if name in told}
+    if isinstance(shown.get("last_batch_at"), int):
+        shown["last_batch_at"] = iso(shown["last_batch_at"])
+    return shown
 
 
 def _metadata(id: str, url: str, created_at: int, modified_at: int) -> dict[str, Any]:

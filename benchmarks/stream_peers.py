@@ -1,0 +1,175 @@
+"""One thing that moves records from topic to topic, in a process of its own: ``python stream_peers.py TASK.json``.
+
+The task names what runs: ``native`` (our loop, as a worker runs it), ``bare`` (consume and produce in transactions,
+nothing else), ``kafka-python`` (the same with the other client), ``spark`` (a job as one writes it by hand). With
+``count`` it ends after so many records and prints when it began and ended; without, it runs until stdin ends.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+BATCH = 4_000
+
+
+def watched(task: dict[str, Any], done: Any) -> None:
+    """Print begin and end, when so many records are done."""
+    while not done():
+        time.sleep(0.002)
+    began = time.time()
+    print(json.dumps({"ready": began}), flush=True)
+    if task["count"] is None:
+        sys.stdin.read()
+        return
+    while done() < task["count"]:
+        time.sleep(0.002)
+    print(json.dumps({"began": began, "ended": time.time()}), flush=True)
+
+
+def native(task: dict[str, Any]) -> None:
+    from wmlclient.runner import lines
+    from wmlclient.runner.streams.loop import StreamLoop
+    from wmlclient.runner.streams.model import StreamModel
+
+    spec = lines.spec_from_json(task["spec"])
+    running = threading.Event()
+    loop = StreamLoop(
+        spec,
+        StreamModel.open(Path(spec.model_dir), spec.input_schema),
+        task["name"],
+        False,
+        lambda kind, _: running.set() if kind == "running" else None,
+    )
+    threading.Thread(target=loop.run, daemon=True).start()
+    running.wait()
+    watched(task, lambda: loop.counts.records_in or 1)
+
+
+def bare(task: dict[str, Any]) -> None:
+    from wmlclient.runner import lines
+    from wmlclient.runner.streams import clients
+
+    spec = lines.spec_from_json(task["spec"])
+    moved = [0]
+
+    def loop() -> None:
+        producer = clients.producer(spec.target, f"bare-{spec.stream_id}-{task['name']}", lambda *_: None)
+        producer.init_transactions()
+        consumer = clients.consumer(spec.source, f"bare-{spec.stream_id}", None, lambda _: None)
+
+        def begin(_: Any, partitions: list[Any]) -> None:
+            for each in partitions:
+                each.offset = 0
+            consumer.assign(partitions)
+
+        consumer.subscribe([spec.source.topic], on_assign=begin)
+        while True:
+            messages = consumer.consume(1, 0.2)
+            if not messages:
+                moved[0] = moved[0] or bool(consumer.assignment())
+                continue
+            messages += consumer.consume(BATCH - 1, 0)
+            producer.begin_transaction()
+            for message in messages:
+                producer.produce(
+                    spec.target.topic, message.value(), message.key(), timestamp=message.timestamp()[1]
+                )
+            offsets = consumer.position(consumer.assignment())
+            producer.send_offsets_to_transaction(offsets, consumer.consumer_group_metadata())
+            producer.commit_transaction()
+            moved[0] += len(messages)
+
+    threading.Thread(target=loop, daemon=True).start()
+    watched(task, lambda: moved[0])
+
+
+def kafka_python(task: dict[str, Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+    from wmlclient.runner import lines
+    from wmlclient.runner.topics import client_options
+
+    spec = lines.spec_from_json(task["spec"])
+    producer = KafkaProducer(
+        transactional_id=f"python-{spec.stream_id}", linger_ms=2, **client_options(spec.target)
+    )
+    producer.init_transactions()
+    consumer = KafkaConsumer(
+        spec.source.topic,
+        group_id=f"python-{spec.stream_id}",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        **client_options(spec.source),
+    )
+    moved, began = 0, 0.0
+    while moved < task["count"]:
+        for partition, records in consumer.poll(200, max_records=BATCH).items():
+            began = began or time.time()
+            producer.begin_transaction()
+            for record in records:
+                producer.send(spec.target.topic, record.value, key=record.key, timestamp_ms=record.timestamp)
+            offsets = {TopicPartition(*partition): OffsetAndMetadata(records[-1].offset + 1, "", -1)}
+            producer.send_offsets_to_transaction(offsets, consumer.group_metadata())
+            producer.commit_transaction()
+            moved += len(records)
+    print(json.dumps({"ready": began}), flush=True)
+    print(json.dumps({"began": began, "ended": time.time()}), flush=True)
+
+
+def spark(task: dict[str, Any]) -> None:
+    """A job as one writes it by hand."""
+    from pyspark.ml import PipelineModel
+    from pyspark.sql import SparkSession
+    from pyspark.sql import functions as F
+    from pyspark.sql.types import StructType
+
+    from wmlclient.runner import lines
+    from wmlclient.runner.jars import connector_jars
+    from wmlclient.runner.spark.kafka_options import connection_options
+
+    spec = lines.spec_from_json(task["spec"])
+    session = (
+        SparkSession.builder.master("local[2]")
+        .config("spark.jars", ",".join(map(str, connector_jars())))
+        .config("spark.ui.enabled", "false")
+        .config("spark.log.level", "ERROR")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .getOrCreate()
+    )
+    model = PipelineModel.load(spec.model_dir)
+    schema = StructType.fromJson(spec.input_schema)
+    source = session.readStream.format("kafka").options(**connection_options(spec.source))
+    source = source.option("subscribe", spec.source.topic).option(
+        "startingOffsets", "earliest" if task["count"] else "latest"
+    )
+    rows = source.load().select("key", F.from_json(F.col("value").cast("string"), schema).alias("r"))
+    scored = model.transform(rows.select("key", "r.*"))
+    columns = [name for name in scored.columns if name != "key"]
+    out = scored.select("key", F.to_json(F.struct(*columns)).alias("value"))
+    sink = out.writeStream.format("kafka").options(**connection_options(spec.target))
+    sink = sink.option("topic", spec.target.topic).option("checkpointLocation", task["checkpoint"])
+    began = time.time()
+    if task["count"]:
+        sink.trigger(availableNow=True).start().awaitTermination()
+        print(json.dumps({"ready": began}), flush=True)
+        print(json.dumps({"began": began, "ended": time.time()}), flush=True)
+    else:
+        query = sink.start()
+        while not query.lastProgress:
+            time.sleep(0.1)
+        print(json.dumps({"ready": began}), flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    given = json.loads(Path(sys.argv[1]).read_text())
+    {"native": native, "bare": bare, "kafka-python": kafka_python, "spark": spark}[given["kind"]](given)

@@ -1,0 +1,152 @@
+"""Which engine runs a stream, and what is refused: by the request, the model and its certificate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from runner_fakes import eventually
+
+from wmlclient import wire
+from wmlclient.runner.engine.errors import Invalid
+
+HEADER = wire.encode_spark_service({"version": "2.0"})
+KAFKA = {"kafka_brokers_sasl": ["127.0.0.1:9092"]}
+
+
+def request(far: bool = False, **more: Any) -> dict[str, Any]:
+    other = {"kafka_brokers_sasl": ["far:9092"]} if far else KAFKA
+    return {
+        "name": "tweets",
+        "type": "stream",
+        "input": {"connection": KAFKA, "source": {"topic": "in", "type": "kafka"}},
+        "output": {"connection": other, "target": {"topic": "out", "type": "kafka"}},
+        **more,
+    }
+
+
+@pytest.fixture
+def model_id(world: Any, content: bytes) -> str:
+    version = world.upload(content)
+    world.engine.certificates.checked(version)
+    return str(version.model_id)
+
+
+def create(world: Any, model_id: str, header: str | None = None, **more: Any) -> Any:
+    return world.engine.deployments.create(model_id, request(**more), header)
+
+
+def refused(world: Any, model_id: str, header: str | None = None, **more: Any) -> Invalid:
+    with pytest.raises(Invalid) as caught:
+        create(world, model_id, header, **more)
+    assert world.engine.store.deployments.all() == []
+    return caught.value
+
+
+def test_without_a_spark_service_the_native_engine_runs_it_exactly_once(world: Any, model_id: str) -> None:
+    made = create(world, model_id)
+    assert made.engine == "native"
+    assert made.engine_reason.startswith("no Spark service is named, and all ")
+    eventually(lambda: made.id in world.native.streams)
+    spec = world.native.streams[made.id]
+    assert (spec.delivery, spec.workers, spec.receipts) == ("exactly_once", 1, False)
+    assert world.spark.starts == []
+
+
+def test_wishes_reach_the_engine(world: Any, model_id: str) -> None:
+    made = create(world, model_id, engine="native", delivery="at_least_once", workers=3, receipts=True)
+    eventually(lambda: made.id in world.native.streams)
+    spec = world.native.streams[made.id]
+    assert (spec.delivery, spec.workers, spec.receipts) == ("at_least_once", 3, True)
+
+
+def test_a_named_spark_service_runs_it_at_least_once(world: Any, model_id: str) -> None:
+    made = create(world, model_id, HEADER)
+    assert (made.engine, made.engine_reason) == ("spark", "the request names a Spark service")
+    eventually(lambda: made.id in world.spark.streams)
+    assert world.spark.streams[made.id].delivery == "at_least_once"
+    assert world.native.starts == []
+
+
+def test_two_clusters_are_never_promised_exactly_once(world: Any, model_id: str) -> None:
+    assert create(world, model_id, far=True).body["delivery"] == "at_least_once"
+    # Two addresses may be one cluster: who asks for it is believed, and the worker looks.
+    assert create(world, model_id, far=True, delivery="exactly_once").body["delivery"] == "exactly_once"
+
+
+def test_a_model_that_needs_spark_is_refused_with_the_stage_that_forces_it(world: Any, model_id: str) -> None:
+    world.native.reason = "stage ALS_1 is not scored natively: ratings"
+    error = refused(world, model_id)
+    assert error.code == "missing_prediction_spark_definition"
+    assert "ALS_1" in error.message
+    assert refused(world, model_id, engine="native").code == "model_not_native"
+    assert create(world, model_id, HEADER).engine == "spark"
+
+
+def test_a_model_whose_numbers_differ_is_refused_with_its_certificate(world: Any, content: bytes) -> None:
+    world.spark.skew = 0.5
+    version = world.upload(content)
+    reason = world.engine.certificates.checked(version)["reason"]
+    error = refused(world, version.model_id)
+    assert error.code == "missing_prediction_spark_definition"
+    assert reason in error.message
+
+
+def test_a_stream_made_before_the_check_is_done_waits_for_it(world: Any, content: bytes) -> None:
+    world.spark.hold.clear()
+    version = world.upload(content)
+    made = create(world, version.model_id)
+    assert made.engine is None
+    world.spark.hold.set()
+    eventually(lambda: world.engine.deployments.get(made.id).status == "RUNNING")
+    found = world.engine.deployments.get(made.id)
+    assert found.engine == "native"
+    assert found.engine_reason.startswith("no Spark service is named, and ")
+
+
+def test_a_stream_made_before_a_check_that_finds_a_difference_fails_with_it(
+    world: Any, content: bytes
+) -> None:
+    world.spark.hold.clear()
+    world.spark.skew = 0.5
+    version = world.upload(content)
+    made = create(world, version.model_id)
+    world.spark.hold.set()
+    eventually(lambda: world.engine.deployments.get(made.id).status == "FAILED")
+    [failure] = world.engine.deployments.get(made.id).failure
+    assert failure["code"] == "missing_prediction_spark_definition"
+    assert world.native.starts == []
+
+
+@pytest.mark.parametrize(
+    ("header", "more", "code"),
+    [
+        (None, {"latency": "realtime"}, "latency_not_supported"),
+        (HEADER, {"latency": "realtime"}, "latency_not_supported"),
+        (HEADER, {"engine": "native"}, "engine_conflict"),
+        (None, {"engine": "spark"}, "missing_prediction_spark_definition"),
+        (HEADER, {"delivery": "exactly_once"}, "delivery_not_supported"),
+        (HEADER, {"workers": 2}, "workers_not_supported"),
+        (HEADER, {"receipts": True}, "receipts_not_supported"),
+        (None, {"engine": "flink"}, "invalid_request_payload"),
+        (None, {"delivery": "at_most_once"}, "invalid_request_payload"),
+        (None, {"workers": 65}, "invalid_request_payload"),
+    ],
+)
+def test_wishes_that_cannot_be_had_are_refused_by_name(
+    world: Any, model_id: str, header: str | None, more: dict[str, Any], code: str
+) -> None:
+    assert refused(world, model_id, header, **more).code == code
+
+
+def test_what_a_stream_tells_of_itself_is_kept_until_it_starts_anew(world: Any, model_id: str) -> None:
+    made = create(world, model_id)
+    eventually(lambda: world.engine.deployments.get(made.id).status == "RUNNING")
+    world.native.tell(made.id, "progress", records_in=5)
+    assert world.engine.streams.progress(made.id) == {"records_in": 5}
+
+
+def test_the_end_of_the_service_ends_the_native_streams(world: Any, model_id: str) -> None:
+    create(world, model_id)
+    world.engine.close()
+    assert world.native.closed

@@ -1,0 +1,134 @@
+"""``wmlclient worker``: one more worker of a native stream, on any host that reaches the service and the brokers."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import signal
+import tempfile
+import threading
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wmlclient.cli import common
+from wmlclient.errors import ConfigError, LocalModeError, NotFoundError, PayloadError
+
+if TYPE_CHECKING:
+    from wmlclient.client import Client
+    from wmlclient.connections import KafkaConnection
+    from wmlclient.deployment import Deployment
+
+_LOOK_SECONDS = 5.0
+
+
+@click.command("worker")
+@click.argument("deployment_id", metavar="DEPLOYMENT")
+@click.pass_context
+def command(ctx: click.Context, deployment_id: str) -> None:
+    """Share the work of a native stream, until it is stopped, or this is.
+
+    The model comes from the service; the credentials name the stream's Kafka, whose secrets the service never shows.
+    """
+    try:
+        from wmlclient.runner.engine.ports import PortError
+        from wmlclient.runner.streams.loop import StreamLoop
+        from wmlclient.runner.streams.model import StreamModel
+    except ImportError as error:
+        raise LocalModeError(
+            f"A worker needs {error.name or 'more packages'}. Run: pip install 'wmlclient[local]'"
+        ) from None
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)-5s %(message)s")
+    with common.client(ctx) as client, tempfile.TemporaryDirectory(prefix="wmlclient-worker-") as folder:
+        deployment = client.deployments.get(deployment_id)
+        _check(deployment)
+        spec = _spec(client, deployment, client.kafka, Path(folder))
+        try:
+            model = StreamModel.open(Path(spec.model_dir), spec.input_schema)
+            # A name of its own each time: it leaves its partitions to the others when it ends.
+            loop = StreamLoop(spec, model, uuid.uuid4().hex, False, _tell)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: loop.stop())
+            done = threading.Event()
+            threading.Thread(target=_watch, args=(deployment, loop, done), daemon=True).start()
+            try:
+                loop.run()
+            finally:
+                done.set()
+        except PortError as error:
+            raise LocalModeError(error.message, code=error.code) from None
+    click.echo(f"done: {loop.counts.records_in} records, {loop.counts.dead_letters} dead letters")
+
+
+def _check(deployment: Deployment) -> None:
+    if deployment.kind != "stream" or deployment.engine != "native":
+        raise PayloadError(
+            f"Deployment {deployment.name!r} is no native stream (kind {deployment.kind}, engine "
+            f"{deployment.engine or 'not known yet'}); only those have workers."
+        )
+
+
+def _spec(client: Client, deployment: Deployment, kafka: KafkaConnection, folder: Path) -> Any:
+    """The stream as a worker of the service gets it; the archive of its model is downloaded."""
+    from wmlclient.runner.engine.ports import KafkaEndpoint, StreamSpec
+    from wmlclient.scoring.digests import scorer_digest
+    from wmlclient.streams import since_of, topics_of
+    from wmlclient.translate import translate
+
+    model = client.models.get(str(deployment.model_id))
+    proved = getattr(model._entity.parity, "scorer_digest", None)
+    if proved is not None and proved != scorer_digest():
+        raise ConfigError(
+            "The scorer installed here is another one than the service compared with Spark. Install the version of "
+            "wmlclient that the service runs."
+        )
+    archive = folder / "model.tar.gz"
+    version = deployment._entity.deployed_version.guid
+    digest = hashlib.sha256()
+    with translate(), open(archive, "wb") as file:
+        for chunk in client.raw.models.download_content(model.id, version, decompress=False):
+            file.write(chunk)
+            digest.update(chunk)
+    protocol: Any = kafka.security_protocol
+    delivery: Any = deployment.delivery or "exactly_once"
+    ends = [
+        KafkaEndpoint(kafka.brokers, topic.name, protocol, kafka.user, kafka.password)
+        for topic in topics_of(deployment, kafka)
+    ]
+    if model.input_schema is None:
+        raise PayloadError(f"Model {model.name!r} has no input schema.")
+    return StreamSpec(
+        stream_id=deployment.id,
+        model_dir=str(archive),
+        input_schema=model.input_schema,
+        source=ends[0],
+        target=ends[1],
+        dead_letter=ends[2],
+        checkpoint_dir="",
+        created_at_ms=since_of(deployment),
+        model_digest=f"sha256:{digest.hexdigest()}",
+        delivery=delivery,
+        receipts=bool(deployment._entity.receipts),
+    )
+
+
+def _watch(deployment: Deployment, loop: Any, done: threading.Event) -> None:
+    """End the work when the stream is no longer meant to run."""
+    while not done.wait(_LOOK_SECONDS):
+        try:
+            if str(deployment.refresh().state) in ("stopped", "failed"):
+                click.echo(f"the stream is {deployment.status}")
+                return loop.stop()  # type: ignore[no-any-return]
+        except NotFoundError:
+            click.echo("the stream was deleted")
+            return loop.stop()  # type: ignore[no-any-return]
+        except Exception as error:
+            # A service that is away for a while is no reason to stop: the work is between Kafka and here.
+            logging.getLogger("wmlclient.cli").warning("the service cannot be asked: %s", error)
+
+
+def _tell(kind: str, details: dict[str, Any]) -> None:
+    if kind == "running":
+        click.echo(f"running, partitions {', '.join(map(str, details['partitions'])) or 'none yet'}")

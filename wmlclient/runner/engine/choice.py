@@ -1,0 +1,149 @@
+"""Which engine runs a stream, what it promises, and why: said when the stream is made, or refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
+
+from attrs import frozen
+
+from wmlclient.wire import SPARK_SERVICE_HEADER
+
+from .connections import StreamEndpoints, spark_service
+from .errors import Invalid, field_error
+from .ports import Delivery
+
+ENGINES = ("auto", "native", "spark")
+LATENCIES = ("default", "realtime")
+MOST_WORKERS = 64
+
+Certificate = Mapping[str, Any]
+
+
+@frozen
+class Choice:
+    """What was chosen for a stream.
+
+    Attributes:
+        engine: ``native`` or ``spark``; None while the model's check, which decides, is under way.
+        reason: Why that engine; None with it.
+        delivery: What is promised.
+        workers: Processes that share the work.
+        receipts: Whether scored records name their source and model.
+        latency: ``default``.
+        spark: The Spark service that runs it, decoded, or None.
+    """
+
+    engine: str | None
+    reason: str | None
+    delivery: Delivery
+    workers: int = 1
+    receipts: bool = False
+    latency: str = "default"
+    spark: dict[str, Any] | None = None
+
+    def to_body(self) -> dict[str, Any]:
+        """What is kept with the deployment, beside the engine."""
+        return {
+            "delivery": self.delivery,
+            "workers": self.workers,
+            "receipts": self.receipts,
+            "latency": self.latency,
+        }
+
+
+def choose(
+    body: Mapping[str, Any],
+    header: str | None,
+    ends: StreamEndpoints,
+    certificate: Certificate | None,
+    refusal: Callable[[], str | None],
+) -> Choice:
+    """Choose for a request.
+
+    Args:
+        body: The request: perhaps ``engine``, ``delivery``, ``latency``, ``workers`` and ``receipts``.
+        header: ``X-Spark-Service-Instance``, or None.
+        ends: Where the stream reads and writes.
+        certificate: Of the model.
+        refusal: Says why the native engine cannot stream the model, or None where it can.
+
+    Raises:
+        Invalid: ``missing_prediction_spark_definition`` where the model needs Spark and none is named, and a code of
+            its own for each wish that cannot be had together with the others.
+    """
+    engine = _one_of(body, "engine", ENGINES, "auto")
+    wanted: Any = _one_of(body, "delivery", (*get_args(Delivery), None), None)
+    latency = _one_of(body, "latency", LATENCIES, "default")
+    workers, receipts = body.get("workers") or 1, bool(body.get("receipts"))
+    if not isinstance(workers, int) or not 1 <= workers <= MOST_WORKERS:
+        raise field_error("workers", f"`workers` is a whole number from 1 to {MOST_WORKERS}.")
+    if latency == "realtime":
+        raise Invalid(
+            "latency_not_supported",
+            "The latency realtime is not supported by this service: its Spark engine runs micro-batches. Leave "
+            "`latency` out; without a Spark service the native engine answers within milliseconds.",
+            {"type": "field", "name": "latency"},
+        )
+    if header and engine == "native":
+        raise Invalid(
+            "engine_conflict",
+            f"`engine` is native, but the header `{SPARK_SERVICE_HEADER}` names a Spark service. Leave one out.",
+            {"type": "field", "name": "engine"},
+        )
+    if header or engine == "spark":
+        return _spark(header, engine, wanted, workers, receipts)
+    reason = refusal()
+    if reason is None and certificate is not None and certificate["engine"] == "spark":
+        reason = str(certificate["reason"])
+    if reason is not None:
+        raise (
+            needs_spark(reason)
+            if engine == "auto"
+            else Invalid("model_not_native", f"The model cannot be streamed natively: {reason}.")
+        )
+    together = bool(set(ends.source.brokers) & set(ends.target.brokers))
+    delivery: Delivery = wanted or ("exactly_once" if together else "at_least_once")
+    if certificate is None or certificate["engine"] is None:
+        return Choice(None, None, delivery, workers, receipts)
+    return Choice("native", native_reason(certificate), delivery, workers, receipts)
+
+
+def native_reason(certificate: Certificate) -> str:
+    """Why a stream without a Spark service is scored natively."""
+    return f"no Spark service is named, and {certificate['reason']}"
+
+
+def needs_spark(reason: str) -> Invalid:
+    """The refusal of a stream whose model needs Spark, where the request names none."""
+    return Invalid(
+        "missing_prediction_spark_definition",
+        f"For type stream spark instance must be provided in `{SPARK_SERVICE_HEADER}` header, "
+        f"as nothing else can run it: {reason}",
+        {"type": "header", "name": SPARK_SERVICE_HEADER},
+    )
+
+
+def _spark(header: str | None, engine: str, wanted: Any, workers: int, receipts: bool) -> Choice:
+    service = spark_service(header, "stream")
+    for wish, name, text in (
+        (wanted == "exactly_once", "delivery", "Spark's Kafka sink delivers at least once, not exactly once"),
+        (workers > 1, "workers", "Spark shares the work among its own executors"),
+        (receipts, "receipts", "Spark streams write no receipts"),
+    ):
+        if wish:
+            raise Invalid(
+                f"{name}_not_supported",
+                f"{text}. Leave `{name}` out, or the Spark service, so that the native engine runs the stream.",
+                {"type": "field", "name": name},
+            )
+    reason = "the request asks for it" if engine == "spark" else "the request names a Spark service"
+    return Choice("spark", reason, "at_least_once", spark=service)
+
+
+def _one_of(body: Mapping[str, Any], name: str, allowed: tuple[Any, ...], default: Any) -> Any:
+    value = body.get(name)
+    value = default if value is None else value
+    if value not in allowed:
+        raise field_error(name, f"`{name}` is one of {', '.join(str(each) for each in allowed if each)}.")
+    return value

@@ -1,0 +1,217 @@
+"""A worker at work: take records, score them, send them, over and over, and after any trouble from what is committed.
+
+The order of things is what makes it exact. Partitions only move while records are taken, when nothing is under way;
+what was taken is either sent and committed as one, or given up as one; and after an error nobody's memory counts, only
+the offsets that the group has committed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from confluent_kafka import KafkaException
+
+from wmlclient import envelope
+from wmlclient.runner.engine.ports import StreamSetupError, StreamSpec
+from wmlclient.runner.streams import clients
+from wmlclient.runner.streams.counts import Counts
+from wmlclient.runner.streams.decoder import Verdict
+from wmlclient.runner.streams.delivery import AtLeastOnce, Delivery, ExactlyOnce, LostPlace, RecordRefused
+from wmlclient.runner.streams.membership import Membership, raise_named
+from wmlclient.runner.streams.model import StreamModel
+from wmlclient.runner.streams.outgoing import Batch, Sender
+
+logger = logging.getLogger("wmlclient.runner.streams")
+
+#: Records of a batch, at most: bounds a transaction, and what is read again after an accident.
+MOST = 4_000
+_WAIT_SECONDS = 0.2
+_REPORT_SECONDS = 0.5
+_PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+# Called with kind and details of an event.
+Tell = Callable[[str, dict[str, Any]], None]
+
+
+class StreamLoop:
+    """One worker of a stream.
+
+    Args:
+        spec: The stream.
+        model: Its model.
+        name: The worker's name among those of the stream: also its transactional id, so that a second one of the
+            name fences off the first.
+        lasting: Whether a worker of this name comes back after an accident, and takes its partitions up at once.
+        tell: Takes its events.
+    """
+
+    def __init__(self, spec: StreamSpec, model: StreamModel, name: str, lasting: bool, tell: Tell) -> None:
+        self._spec, self._model, self._tell = spec, model, tell
+        self._id = f"{envelope.group(spec.stream_id)}-{name}"
+        self._member = self._id if lasting else None
+        self.counts = Counts()
+        self._stopping = threading.Event()
+        self._trouble = 0
+        self._careful = 0
+        self._reported = 0.0
+
+    def stop(self) -> None:
+        """Have :meth:`run` return after the batch that is under way. From any thread."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Work until it is stopped.
+
+        Raises:
+            StreamSetupError: A named end.
+        """
+        delivery = self._delivery()
+        self._settle(delivery)
+        membership = Membership(self._consumer, self._spec.source.topic, self._spec.created_at_ms)
+        try:
+            sender = self._sender()
+            running = False
+            while not self._stopping.is_set():
+                self._turn(membership, delivery, sender)
+                if membership.joined and not running:
+                    running = True
+                    self._tell("running", {"partitions": sorted(membership.positions)})
+                self._report(membership)
+        finally:
+            delivery.close()
+            membership.close()
+
+    # -- its parts --------------------------------------------------------------------------------------------
+
+    def _consumer(self) -> Any:
+        return clients.consumer(
+            self._spec.source, envelope.group(self._spec.stream_id), self._member, self._disturbed
+        )
+
+    def _delivery(self) -> Delivery:
+        target, once = self._spec.target, self._spec.delivery == "exactly_once"
+        if not once:
+            return AtLeastOnce(lambda failed: clients.producer(target, None, failed))
+        self._check_cluster()
+        return ExactlyOnce(lambda failed: clients.producer(target, self._id, failed))
+
+    def _check_cluster(self) -> None:
+        """A transaction lives in one cluster: the group's offsets and the target have to be in the same."""
+        try:
+            ends = [
+                clients.cluster_id(clients.producer(end, None, lambda *_: None))
+                for end in (self._spec.source, self._spec.target)
+            ]
+        except KafkaException as problem:
+            raise StreamSetupError(
+                "broker_unavailable", f"The Kafka cluster does not answer: {problem.args[0].str()}.", True
+            ) from None
+        if ends[0] != ends[1]:
+            raise StreamSetupError(
+                "different_clusters",
+                "Source and target are in different Kafka clusters, and no transaction spans two. "
+                "Deploy the stream with delivery at_least_once.",
+            )
+
+    def _settle(self, delivery: Delivery) -> None:
+        while not self._stopping.is_set():
+            try:
+                return delivery.ready()
+            except KafkaException as problem:
+                raise_named(problem.args[0], self._spec.target.topic)
+                self.counts.last_error = problem.args[0].str()
+                logger.warning("the producer is not ready: %s", problem)
+                self._tell("progress", self.counts.to_json())
+                self._stopping.wait(_PAUSES[3])
+
+    def _sender(self) -> Sender:
+        spec = self._spec
+        return Sender(
+            spec, self._model, clients.record_bytes(spec.target), clients.record_bytes(spec.dead_letter)
+        )
+
+    def _disturbed(self, error: Any) -> None:
+        """The connection has trouble; the client goes on trying by itself."""
+        logger.info("%s", error)
+        self.counts.last_error = error.str()
+
+    # -- its work ---------------------------------------------------------------------------------------------
+
+    def _turn(self, membership: Membership, delivery: Delivery, sender: Sender) -> None:
+        try:
+            messages = membership.take(1 if self._careful else MOST, _WAIT_SECONDS)
+            if messages:
+                self._work(messages, membership, delivery, sender)
+        except LostPlace:
+            logger.info("the partitions are somebody else's; a batch is given up")
+            self.counts.aborted += 1
+        except KafkaException as problem:
+            self._given_up(problem.args[0], membership, delivery)
+
+    def _work(
+        self, messages: Sequence[Any], membership: Membership, delivery: Delivery, sender: Sender
+    ) -> None:
+        now = _now_ms()
+        batch = sender.run(messages, now)
+        following = membership.after(messages)
+        try:
+            delivery.send(batch.records, membership, following)
+        except RecordRefused as refused:
+            if len(messages) > 1:
+                # One by one, until the one is found: the others go out, this one goes aside.
+                logger.warning("a record is refused (%s); sending %d one by one", refused, len(messages))
+                self._careful = len(messages)
+                self.counts.aborted += 1
+                membership.resume()
+                return
+            if batch.dead:
+                raise StreamSetupError(
+                    "dead_letter_refused",
+                    f"The dead-letter topic {self._spec.dead_letter.topic!r} refuses a record: {refused}. "
+                    "Change the topic's settings, then start the stream again.",
+                ) from None
+            batch = Batch([sender.dead_letter(messages[0], _refusal(refused), now)], 1)
+            delivery.send(batch.records, membership, following)
+        membership.done(following)
+        self._trouble, self._careful = 0, max(0, self._careful - len(messages))
+        now = _now_ms()
+        ages = [now - message.timestamp()[1] for message in messages[-256:]]
+        self.counts.done(len(messages), batch.dead, ages, now)
+
+    def _given_up(self, error: Any, membership: Membership, delivery: Delivery) -> None:
+        """A batch was not sent, or nobody knows: wait a little, and go on from what is committed."""
+        self.counts.aborted += 1
+        self.counts.last_error = error.str()
+        pause = _PAUSES[min(self._trouble, len(_PAUSES) - 1)]
+        self._trouble += 1
+        logger.warning("%s (%s); going on from the committed offsets in %.2f s", error.str(), error, pause)
+        self._stopping.wait(pause)
+        try:
+            delivery.ready()
+            if error.fatal() or self._trouble > len(_PAUSES):
+                membership.rejoin()
+            else:
+                membership.resume()
+        except KafkaException as problem:
+            logger.warning("the committed offsets cannot be read: %s", problem)
+            raise_named(problem.args[0], self._spec.source.topic)
+            membership.rejoin()
+
+    def _report(self, membership: Membership) -> None:
+        now = time.monotonic()
+        if now - self._reported >= _REPORT_SECONDS:
+            self._reported = now
+            lag = {str(partition): waiting for partition, waiting in membership.lag().items()}
+            self._tell("progress", {**self.counts.to_json(), "lag": lag})
+
+
+def _refusal(refused: RecordRefused) -> Verdict:
+    return Verdict("encode", f"the target topic refuses it: {refused}")
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

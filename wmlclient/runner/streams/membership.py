@@ -1,0 +1,244 @@
+"""A worker's place in the stream's consumer group: which partitions it has, and where it goes on in each.
+
+The proof of membership that goes into a transaction is the one of the moment at which the partitions were given to
+this worker. A worker that has lost them meanwhile, without knowing, shows an old proof, and the broker refuses it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from wmlclient.runner.engine.ports import StreamSetupError
+from wmlclient.runner.streams.clients import ANSWER_SECONDS
+
+logger = logging.getLogger("wmlclient.runner.streams")
+
+_NO_OFFSET = 0  # offsets below are names: never committed, the end, ...
+_GONE = frozenset((KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE))
+_NO_TOPIC = frozenset((KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC))
+_DENIED = frozenset(
+    (
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+    )
+)
+
+
+class Membership:
+    """One member of the group.
+
+    Args:
+        make: Makes the consumer.
+        topic: The source.
+        since: Milliseconds since 1970; a partition that the group has never read is read from this moment on.
+
+    Attributes:
+        positions: The next record to read of each partition that this worker has.
+        proof: Shown to the broker with each transaction; None while this worker has no place in the group.
+        joined: Whether it ever had one.
+    """
+
+    def __init__(self, make: Callable[[], Consumer], topic: str, since: int) -> None:
+        self._make = make
+        self._topic = topic
+        self._since = since
+        self.positions: dict[int, int] = {}
+        self.proof: Any = None
+        self.joined = False
+        self._changes = 0
+        self._broken: Exception | None = None
+        self._consumer = self._join()
+
+    def _join(self) -> Consumer:
+        consumer = self._make()
+        consumer.subscribe(
+            [self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
+        )
+        return consumer
+
+    def take(self, most: int, seconds: float) -> list[Any]:
+        """The next records, in order in each partition; empty where there are none, or where partitions moved.
+
+        Args:
+            most: How many at most.
+            seconds: How long to wait for the first.
+
+        Raises:
+            StreamSetupError: A named end: records that are gone, a topic that is, a user that may not.
+            KafkaException: Trouble that may pass; :meth:`resume` comes next.
+        """
+        before = self._changes
+        messages = self._consumer.consume(1, seconds)
+        if messages and most > 1:
+            messages += self._consumer.consume(most - 1, 0)
+        if self._broken is not None:
+            broken, self._broken = self._broken, None
+            self.rejoin()
+            raise broken
+        if self._changes != before:
+            # What was read belongs to the partitions of before.
+            self._seek(self.positions)
+            return []
+        good = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                good.append(message)
+            else:
+                self._judge(error)
+        return good
+
+    @staticmethod
+    def after(messages: Sequence[Any]) -> dict[int, int]:
+        """Where to go on after some records: in each partition the last offset and one.
+
+        A transaction that was aborted, and a topic's compaction, leave holes: the next offset is not the last one
+        of the positions and so many records.
+        """
+        following: dict[int, int] = {}
+        for message in messages:
+            partition, offset = message.partition(), message.offset() + 1
+            if offset > following.get(partition, 0):
+                following[partition] = offset
+        return following
+
+    def offsets(self, following: dict[int, int]) -> list[TopicPartition]:
+        """Positions in the client's form."""
+        return [TopicPartition(self._topic, partition, offset) for partition, offset in following.items()]
+
+    def done(self, following: dict[int, int]) -> None:
+        """The group's offsets are these now."""
+        self.positions.update(following)
+
+    def commit(self, following: dict[int, int]) -> None:
+        """Commit offsets outside of a transaction.
+
+        Raises:
+            KafkaException: They are not committed, or it is not known.
+        """
+        for found in self._consumer.commit(offsets=self.offsets(following), asynchronous=False) or ():
+            if found.error is not None:
+                raise KafkaException(found.error)
+
+    def resume(self) -> None:
+        """Read on from what the group has committed, whatever was read meanwhile.
+
+        Raises:
+            KafkaException: The broker does not answer.
+        """
+        if self.positions:
+            self.positions = self._starts(list(self.positions))
+            self._seek(self.positions)
+
+    def rejoin(self) -> None:
+        """Leave, and join as somebody new."""
+        self.positions, self.proof = {}, None
+        self.close()
+        self._changes += 1
+        self._consumer = self._join()
+
+    def lag(self) -> dict[int, int]:
+        """Records that wait in each partition, as far as is known without asking."""
+        found = {}
+        for partition, position in list(self.positions.items()):
+            _, high = self._consumer.get_watermark_offsets(
+                TopicPartition(self._topic, partition), cached=True
+            )
+            found[partition] = max(0, high - position) if high >= 0 else 0
+        return found
+
+    def close(self) -> None:
+        """Leave the group."""
+        try:
+            self._consumer.close()
+        except (KafkaException, RuntimeError) as error:
+            logger.info("leaving the group: %s", error)
+
+    # -- the group moves partitions; all of this runs inside take() ---------------------------------------------
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._changes += 1
+        try:
+            proof = consumer.consumer_group_metadata()
+            self.positions = self._starts([each.partition for each in partitions], pin=True)
+            self._seek(self.positions)
+            self.proof, self.joined = proof, True
+            logger.info("partitions of %s: %s", self._topic, self.positions)
+        except Exception as error:
+            self._broken = error
+
+    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._changes += 1
+        self.positions, self.proof = {}, None
+        consumer.unassign()
+        logger.info("partitions of %s are given up: %s", self._topic, [each.partition for each in partitions])
+
+    def _starts(self, partitions: list[int], pin: bool = False) -> dict[int, int]:
+        """Where to go on. What was never read begins at the stream's creation, which is committed at once: an old
+        timestamp on a later record must not move it."""
+        if not partitions:
+            return {}
+        asked = [TopicPartition(self._topic, partition) for partition in partitions]
+        found: dict[int, int] = {}
+        # Waits for transactions that are under way, so that nobody reads what another one is about to commit.
+        for each in self._consumer.committed(asked, timeout=ANSWER_SECONDS):
+            if each.error is not None:
+                raise KafkaException(each.error)
+            if each.offset >= _NO_OFFSET:
+                found[each.partition] = each.offset
+        fresh = [partition for partition in partitions if partition not in found]
+        if fresh:
+            begun = {partition: self._first_since(partition) for partition in fresh}
+            if pin:
+                self.commit(begun)
+            found |= begun
+        return found
+
+    def _first_since(self, partition: int) -> int:
+        """The first record of the stream's time; the end, where there is none yet."""
+        asked = TopicPartition(self._topic, partition, self._since)
+        [found] = self._consumer.offsets_for_times([asked], timeout=ANSWER_SECONDS)
+        if found.error is not None:
+            raise KafkaException(found.error)
+        if found.offset >= _NO_OFFSET:
+            return int(found.offset)
+        _, high = self._consumer.get_watermark_offsets(asked, timeout=ANSWER_SECONDS)
+        return int(high)
+
+    def _seek(self, positions: dict[int, int]) -> None:
+        # Assigning drops what was fetched ahead; seek() would not, for partitions that are not fetched from yet.
+        self._consumer.assign(self.offsets(positions))
+
+    def _judge(self, error: KafkaError) -> None:
+        raise_named(error, self._topic)
+        if error.fatal():
+            raise KafkaException(error)
+        logger.info("reading %s: %s", self._topic, error)
+
+
+def raise_named(error: KafkaError, topic: str) -> None:
+    """Raise the named end that an error is, if it is one.
+
+    Raises:
+        StreamSetupError: ``data_lost``, ``topic_not_found``, ``broker_authentication_failed``.
+    """
+    code = error.code()
+    if code in _GONE:
+        raise StreamSetupError(
+            "data_lost",
+            f"Records that this stream has not read yet are gone from the topic {topic!r}: {error.str()}. "
+            "Delete the deployment and create it again to go on from now.",
+        )
+    if code in _NO_TOPIC:
+        raise StreamSetupError("topic_not_found", f"The topic {topic!r} does not exist any more.")
+    if code in _DENIED:
+        raise StreamSetupError(
+            "broker_authentication_failed", f"Kafka refuses this connection: {error.str()}."
+        )

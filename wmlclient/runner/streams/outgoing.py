@@ -1,0 +1,130 @@
+"""What a batch of records becomes: scored records and dead letters, each with its key, its time and its headers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from wmlclient import envelope
+from wmlclient.runner import verdicts
+from wmlclient.runner.engine.ports import StreamSetupError, StreamSpec
+from wmlclient.runner.streams.decoder import Verdict
+from wmlclient.runner.streams.model import StreamModel
+
+#: What a record costs beside its key, value and headers, generously.
+_OVERHEAD = 256
+_MINUTE_MS = 60_000
+
+
+class Outgoing(NamedTuple):
+    """A record to send."""
+
+    topic: str
+    value: bytes | None
+    key: bytes | None
+    headers: envelope.Headers | None
+    timestamp: int
+
+
+class Batch(NamedTuple):
+    """What some records became: every one of them is among the ``records``, once."""
+
+    records: list[Outgoing]
+    dead: int
+
+
+class Sender:
+    """Turns records into those to send.
+
+    Args:
+        spec: The stream.
+        model: Its model.
+        target_bytes: How large a record the target topic takes.
+        dead_bytes: How large a record the dead-letter topic takes.
+    """
+
+    def __init__(self, spec: StreamSpec, model: StreamModel, target_bytes: int, dead_bytes: int) -> None:
+        self._spec = spec
+        self._model = model
+        self._target_bytes = target_bytes
+        self._dead_bytes = dead_bytes
+        self._digest = spec.model_digest.encode()
+
+    def run(self, messages: Sequence[Any], now: int) -> Batch:
+        """Score some records.
+
+        Args:
+            messages: As the Kafka client gives them.
+            now: Milliseconds since 1970.
+
+        Raises:
+            StreamSetupError: ``dead_letter_too_large``: a record can go nowhere.
+        """
+        outcome = self._model.run([message.value() for message in messages])
+        scored, target, receipts = outcome.scored, self._spec.target.topic, self._spec.receipts
+        records: list[Outgoing] = []
+        dead = 0
+        for place, message in enumerate(messages):
+            value = scored.get(place)
+            key, headers = message.key(), message.headers()
+            if value is not None:
+                out = self._receipt(message, headers) if receipts else headers
+                if _size(value, key, out) <= self._target_bytes:
+                    records.append(Outgoing(target, value, key, out, _time(message, now)))
+                    continue
+                verdict = Verdict("oversize", verdicts.too_large(self._target_bytes))
+            else:
+                verdict = outcome.verdicts[place]
+            records.append(self.dead_letter(message, verdict, now))
+            dead += 1
+        return Batch(records, dead)
+
+    def dead_letter(self, message: Any, verdict: Verdict, now: int) -> Outgoing:
+        """The dead letter of a record: its own bytes, key and headers, where it came from, and why.
+
+        Raises:
+            StreamSetupError: ``dead_letter_too_large``.
+        """
+        headers: envelope.Headers = [
+            *envelope.without_own(message.headers()),
+            (envelope.STAGE, verdict.stage.encode()),
+            (envelope.REASON, verdict.reason.encode("utf-8", "backslashreplace")),
+            *self._source(message),
+            (envelope.DIGEST, self._digest),
+        ]
+        value, key, topic = message.value(), message.key(), self._spec.dead_letter.topic
+        if _size(value, key, headers) > self._dead_bytes:
+            raise StreamSetupError(
+                "dead_letter_too_large",
+                f"Record {message.offset()} of partition {message.partition()} of {message.topic()!r} goes to the "
+                f"dead-letter topic {topic!r}, which takes {self._dead_bytes} bytes a record; with its headers it "
+                "has more. Raise max.message.bytes of that topic, then start the stream again.",
+            )
+        return Outgoing(topic, value, key, headers, _time(message, now))
+
+    def _receipt(self, message: Any, headers: Any) -> envelope.Headers:
+        return [
+            *envelope.without_own(headers),
+            *self._source(message),
+            (envelope.DIGEST, self._digest),
+        ]
+
+    @staticmethod
+    def _source(message: Any) -> envelope.Headers:
+        kind, timestamp = message.timestamp()
+        return envelope.source(
+            message.topic(), message.partition(), message.offset(), timestamp if kind else None
+        )
+
+
+def _size(value: bytes | None, key: bytes | None, headers: envelope.Headers | None) -> int:
+    size = len(value or b"") + len(key or b"") + _OVERHEAD
+    for name, content in headers or ():
+        size += len(name) * 4 + len(content or b"") + 8
+    return size
+
+
+def _time(message: Any, now: int) -> int:
+    """The record's own time; 0, which is now, where it has none or one that brokers refuse: in the future."""
+    kind, timestamp = message.timestamp()
+    return timestamp if kind and 0 < timestamp <= now + _MINUTE_MS else 0

@@ -1,0 +1,104 @@
+"""A worker process: ``python -m wmlclient.runner.streams.worker``.
+
+Its first line of stdin says what to run (passwords travel through the pipe, never on a command line), ``{"op":
+"exit"}`` ends it after the batch that is under way. At the end of stdin, which is the death of its parent, it ends at
+once: what it had under way was never committed. Its events go to stdout, see :mod:`wmlclient.runner.lines`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import IO, Any
+
+from wmlclient.runner import lines
+from wmlclient.runner.engine.ports import PortError, StreamSpec
+
+logger = logging.getLogger("wmlclient.runner.streams")
+
+
+class Worker:
+    """Runs one worker of one stream.
+
+    Args:
+        requests: Lines of the parent.
+        answers: Takes its own.
+    """
+
+    def __init__(self, requests: IO[bytes], answers: IO[bytes]) -> None:
+        self._requests, self._answers = requests, answers
+        self._writing = threading.Lock()
+        self._stopping = threading.Event()
+        self._loop: Any = None
+
+    def run(self) -> int:
+        """Work; returns the exit code."""
+        first = self._requests.readline()
+        if not first:
+            return 0
+        task = lines.decode(first)
+        threading.Thread(target=self._listen, name="requests", daemon=True).start()
+        try:
+            self._work(lines.spec_from_json(task["spec"]), str(task["name"]), bool(task["lasting"]))
+        except PortError as error:
+            logger.error("%s: %s", error.code, error.message)
+            self._tell("failed", {"code": error.code, "message": error.message, "retriable": error.retriable})
+            return 1
+        except Exception as error:
+            logger.exception("the worker failed")
+            message = f"Unexpected {type(error).__name__} in a worker; see its log."
+            self._tell("failed", {"code": "stream_failed", "message": message, "retriable": True})
+            return 1
+        self._tell("stopped", {})
+        return 0
+
+    def _work(self, spec: StreamSpec, name: str, lasting: bool) -> None:
+        from wmlclient.runner.streams.loop import StreamLoop
+        from wmlclient.runner.streams.model import StreamModel
+
+        model = StreamModel.open(Path(spec.model_dir), spec.input_schema)
+        self._loop = StreamLoop(spec, model, name, lasting, self._tell)
+        if self._stopping.is_set():
+            self._loop.stop()
+        self._loop.run()
+
+    def _listen(self) -> None:
+        for line in self._requests:
+            if lines.decode(line).get("op") == "exit":
+                self._stopping.set()
+                if self._loop is not None:
+                    self._loop.stop()
+        os._exit(0)
+
+    def _tell(self, kind: str, details: dict[str, Any]) -> None:
+        line = lines.encode({"event": {"kind": kind, "details": details}})
+        with self._writing:
+            try:
+                self._answers.write(line)
+                self._answers.flush()
+            except OSError:
+                os._exit(0)
+
+
+def main() -> None:
+    """Entry point."""
+    # The lines go over private copies: whatever prints to stdout prints to the log.
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)-5s %(name)s: %(message)s"
+    )
+    code = Worker(requests, answers).run()
+    logging.shutdown()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()
