@@ -1,49 +1,18 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
 import saved_models
-from runner_fakes import eventually
+from deploying import FIELDS, ONLINE, ROWS, certificate, online, score, status
 
 from wmlclient import scoring
-from wmlclient.runner.engine.errors import Conflict, Invalid, NotFound, NotReady, NotSupported
+from wmlclient.runner.engine.errors import Conflict, Invalid, NotFound, NotSupported
 from wmlclient.runner.engine.ports import SparkUnavailable
 
-ONLINE = {"name": "sentiment", "type": "online", "description": "d"}
-FIELDS, ROWS = ["id", "text"], [[1, "what a day"], [2, "so sad"]]
 NO_JAVA = SparkUnavailable("java_not_found", "No Java was found. Install a JDK 17 and set JAVA_HOME.")
-
-
-def status(world: Any, deployment_id: str, wanted: str) -> Any:
-    found = eventually(lambda: _is(world.engine.deployments.get(deployment_id), wanted))
-    return found
-
-
-def _is(deployment: Any, wanted: str) -> Any:
-    return deployment if deployment.status == wanted else None
-
-
-def certificate(world: Any, version_id: str) -> Any:
-    def look() -> Any:
-        found = world.engine.store.models.version(version_id).certificate
-        return found if found["state"] != "pending" else None
-
-    return eventually(look)
-
-
-def online(world: Any, content: bytes, **request: Any) -> Any:
-    version = world.upload(content, **request)
-    return world.engine.deployments.create(version.model_id, ONLINE, None)
-
-
-def score(world: Any, deployment: Any, fields: list[str], rows: list[list[Any]]) -> Any:
-    slot = world.engine.scorers.find(deployment.id, deployment.model_id)
-    scored = slot.ready.result(20).scorer.score(fields, rows)
-    return scored.result(20) if isinstance(scored, Future) else scored
 
 
 # -- certificates
@@ -211,55 +180,6 @@ def test_a_deployment_scores_and_says_with_what(world: Any, content: bytes) -> N
     size, indices, counts = values[0][3]
     assert (size, len(indices), counts) == (saved_models.FEATURES, 3, [1.0, 1.0, 1.0])
     assert all(abs(sum(row[5]) - 1.0) < 1e-12 for row in values)
-
-
-@pytest.mark.parametrize("engine", ["native", "spark"])
-@pytest.mark.parametrize(
-    ("fields", "rows", "code", "message"),
-    [
-        (
-            ["id", "text", "X"],
-            [[1, "a", 2]],
-            "invalid_payload",
-            "Input Json parsing failed with error: invalid field: X",
-        ),
-        (
-            ["id", "text", "id"],
-            [[1, "a", 2]],
-            "invalid_payload",
-            "Input Json parsing failed with error: struct already has field: id",
-        ),
-        (["id"], [[1]], "*", "text"),
-        (["id", "text"], [["one", "a"]], "invalid_payload", "row 0, field 'id'"),
-        (["id", "text"], [[1, 7]], "invalid_payload", "row 0, field 'text'"),
-        (["id", "text"], [[1, "a"], [1]], "invalid_payload", "row 1 has 1 values"),
-        (["id", "text"], [], "invalid_input_data", "no rows"),
-        ([], [[]], "*", ""),
-    ],
-)
-def test_bad_rows_are_refused_by_both_engines(
-    world: Any, content: bytes, engine: str, fields: list[str], rows: Any, code: str, message: str
-) -> None:
-    world.spark.skew = 1.0 if engine == "spark" else 0.0
-    made = online(world, content)
-    assert status(world, made.id, "DEPLOY_SUCCESS").engine == engine
-    with pytest.raises(Invalid) as caught:
-        score(world, made, fields, rows)
-    assert code in ("*", caught.value.code)
-    assert caught.value.code in ("invalid_payload", "invalid_input_data")
-    assert message in caught.value.message
-
-
-def test_spark_scores_where_the_certificate_says_so(world: Any, content: bytes) -> None:
-    world.spark.skew = 1.0
-    made = online(world, content)
-    assert status(world, made.id, "DEPLOY_SUCCESS").engine == "spark"
-    _, values, errors = score(world, made, FIELDS, ROWS)
-    assert not errors
-    assert {row[-1] for row in values} <= {1.0, 2.0}
-    world.spark.down = SparkUnavailable("spark_driver_died", "The driver died.", retriable=True)
-    with pytest.raises(NotReady, match="The driver died"):
-        score(world, made, FIELDS, ROWS)
 
 
 def test_a_model_that_spark_cannot_load_fails_to_deploy(world: Any, tmp_path: Path) -> None:

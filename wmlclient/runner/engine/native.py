@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,21 +33,13 @@ def label_filler(model_dir: Path, training: dict[str, Any] | None, label: str | 
     return labels.label_filler(model_dir, training, label)
 
 
-def check_rows(
-    schema: dict[str, Any],
-    fields: list[str],
-    values: Rows,
-    required: Collection[str] | None = None,
-    label: LabelFiller | None = None,
-) -> None:
-    """Return where a table fits the schema of a model's input.
+def check_rows(schema: dict[str, Any], fields: list[str], values: Rows) -> None:
+    """Return where a table has all columns of the schema of a model's input, and values of their types.
 
     Args:
         schema: The model's input.
         fields: Columns of the table.
         values: Its rows.
-        required: Columns that have to be there; None for all.
-        label: What the service adds; a table that has it, too, is refused.
 
     Raises:
         Invalid: ``invalid_payload``, or ``invalid_input_data`` for 0 rows; the messages are those of the service.
@@ -56,9 +47,9 @@ def check_rows(
     from wmlclient.scoring import check_table
 
     try:
-        check_table(schema, fields, values, required=required)
+        check_table(schema, fields, values)
     except InputError as error:
-        raise _invalid(error, label) from None
+        raise invalid(error) from None
 
 
 class NativeScorer:
@@ -112,7 +103,7 @@ class NativeScorer:
         if rest is not None:
             return rest
         if isinstance(problem, InputError):
-            raise _invalid(problem, self._label) from None
+            raise invalid(problem, self._label) from None
         raise Invalid("invalid_input_data", str(problem), {"type": "field", "name": problem.column}) from None
 
     def _check(self, fields: list[str], values: Rows) -> None:
@@ -186,7 +177,8 @@ def materials(
         raise Invalid("load_model_failure", f"The model cannot be read: {error}.") from None
 
 
-def _invalid(error: InputError, label: LabelFiller | None = None) -> Invalid:
+def invalid(error: InputError, label: LabelFiller | None = None) -> Invalid:
+    """The engine's error for a table that does not fit; the messages are those of the service."""
     target = {"type": "field", "name": error.field} if error.field else None
     twice = error.kind == "duplicate_field" or (
         error.kind == "unknown_field" and label is not None and error.field == label.name

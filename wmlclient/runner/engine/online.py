@@ -15,7 +15,8 @@ from .contents import Contents
 from .errors import EngineError, Invalid, NotFound
 from .ports import PortError, SparkPool
 from .schemas import input_schema, label_column
-from .scorers import Live, OnlineScorers, Scorer, Slot, SparkScorer
+from .scorers import Live, OnlineScorers, Scorer, Slot
+from .spark_scorer import SparkScorer
 
 logger = logging.getLogger("wmlclient.runner.engine")
 

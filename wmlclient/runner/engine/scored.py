@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from wmlclient.scoring.errors import InputError, RowDropped, RowError
 
-__all__ = ["RowProblem", "Scored", "score_the_rest"]
+__all__ = ["RowProblem", "Rows", "Scored", "readable", "score_the_rest", "unread"]
 
 Rows = list[list[Any]]
 
@@ -61,14 +61,7 @@ def score_the_rest(
     Raises:
         InputError: The table as a whole does not fit.
     """
-    errors: dict[int, RowProblem] = {}
-    good: list[int] = []
-    for number, row in enumerate(values):
-        wrong = _wrong(check, fields, row)
-        if wrong is None:
-            good.append(number)
-        else:
-            errors[number] = _of_input(number, wrong)
+    good, errors = readable(check, fields, values)
     if not good:
         return None
     table = scorer.run(fields, [values[number] for number in good])
@@ -80,9 +73,28 @@ def score_the_rest(
         return None
     answers = dict(zip(good, table.values, strict=True))
     rows = [
-        answers.get(number) or _unread(check, table.fields, fields, row) for number, row in enumerate(values)
+        answers.get(number) or unread(check, table.fields, fields, row) for number, row in enumerate(values)
     ]
     return Scored(table.fields, rows, [errors[number] for number in sorted(errors)])
+
+
+def readable(
+    check: Callable[[list[str], Rows], None], fields: list[str], values: Rows
+) -> tuple[list[int], dict[int, RowProblem]]:
+    """The numbers of the rows that are what the model takes, and what is wrong with the others.
+
+    Raises:
+        InputError: The table as a whole does not fit.
+    """
+    errors: dict[int, RowProblem] = {}
+    good: list[int] = []
+    for number, row in enumerate(values):
+        wrong = _wrong(check, fields, row)
+        if wrong is None:
+            good.append(number)
+        else:
+            errors[number] = _of_input(number, wrong)
+    return good, errors
 
 
 def _wrong(check: Callable[[list[str], Rows], None], fields: list[str], row: list[Any]) -> InputError | None:
@@ -95,7 +107,7 @@ def _wrong(check: Callable[[list[str], Rows], None], fields: list[str], row: lis
     return None
 
 
-def _unread(
+def unread(
     check: Callable[[list[str], Rows], None], names: list[str], fields: list[str], row: list[Any]
 ) -> list[Any]:
     """A row that never came to the first stage: what was sent, but for the values of a wrong type."""

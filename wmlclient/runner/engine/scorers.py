@@ -5,18 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from attrs import define, field, frozen
 
-from . import native
-from .errors import Conflict, EngineError, Invalid, NotFound, NotReady
-from .ports import PortError, SparkPool, TransformFailed, TransformResult
+from .errors import Conflict, NotFound
 from .scored import Scored
-
-if TYPE_CHECKING:
-    from wmlclient.scoring.labels import LabelFiller
 
 EngineName = Literal["native", "spark"]
 
@@ -37,77 +31,6 @@ class Scorer(Protocol):
             NotReady: Spark is not there.
         """
         ...
-
-
-class SparkScorer:
-    """A model scored by Spark, for what the native scorer does not give exactly.
-
-    Args:
-        spark: Where Spark is; asked at each call, since a driver that died is replaced by another.
-        model_dir: Folder with the saved model.
-        schema: The schema of the model's input.
-        label: What :func:`native.label_filler` gave: adds the label column where a stage needs it.
-    """
-
-    engine: EngineName = "spark"
-
-    def __init__(
-        self,
-        spark: SparkPool,
-        model_dir: Path,
-        schema: dict[str, Any],
-        label: LabelFiller | None = None,
-    ) -> None:
-        self._spark = spark
-        self._dir = str(model_dir)
-        self._schema = schema
-        self._label = label
-
-    def probe(self, timeout: float) -> None:
-        """Return when Spark has loaded the model.
-
-        Args:
-            timeout: Seconds.
-
-        Raises:
-            PortError: Spark is not there, or cannot load the model.
-            TimeoutError: It took too long.
-        """
-        runner = self._spark.get(None)
-        runner.version()
-        names = [column["name"] for column in self._schema["fields"]]
-        runner.transform(self._dir, self._schema, names, []).result(timeout)
-
-    def score(self, fields: list[str], values: list[list[Any]]) -> Future[Scored]:
-        """Hand the rows to Spark. It fails for all of them where it fails for one."""
-        # Which columns the stages need is Spark's to say.
-        native.check_rows(self._schema, fields, values, (), self._label)
-        schema = self._schema
-        if self._label is not None:
-            schema, fields, values = self._label.fill(schema, fields, values)
-        answer: Future[Scored] = Future()
-        try:
-            asked = self._spark.get(None).transform(self._dir, schema, fields, values)
-        except PortError as error:
-            raise _scoring_error(error) from None
-        asked.add_done_callback(lambda done: _pass_on(done, answer))
-        return answer
-
-
-def _pass_on(done: Future[TransformResult], answer: Future[Scored]) -> None:
-    if not answer.set_running_or_notify_cancel():
-        return
-    error = done.exception()
-    if error is None:
-        answer.set_result(Scored(done.result().fields, done.result().values))
-    else:
-        answer.set_exception(_scoring_error(error) if isinstance(error, PortError) else error)
-
-
-def _scoring_error(error: PortError) -> EngineError:
-    if isinstance(error, TransformFailed):
-        return Invalid("invalid_input_data", f"Spark cannot score these rows: {error.message}")
-    return NotReady("underlying_api_error", error.message)
 
 
 @frozen(eq=False)
