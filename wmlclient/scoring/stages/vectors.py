@@ -20,7 +20,7 @@ def most_stored(size: int) -> int:
     """The most non-zero values with which Spark 4.2 compresses a vector of that size to a sparse one, or -1.
 
     ``Vector.compressed`` compares bytes: 12 for each stored value and 28 more, against 8 for each value and 12 more.
-    Spark up to 3.5 compared ``1.5 * (stored + 1) < size``, which differs for a few small vectors.
+    Spark up to 4.0 compared ``1.5 * (stored + 1) < size``, which differs for a few small vectors.
     """
     return (8 * size - 17) // 12 if size > 2 else -1
 
