@@ -19,6 +19,9 @@ from wmlclient.translate import translate
 
 if TYPE_CHECKING:
     from wmlclient._generated.watson_ml_v3 import WatsonMlV3
+    from wmlclient.mlservice import MlService
+    from wmlclient.sessions import Sessions
+    from wmlclient.webservices import WebServices
 
 LOCAL_MASTER = "local[2]"
 Seconds = float | tuple[float | None, float | None] | None
@@ -78,6 +81,7 @@ class Client:
 
     def _use(self, service: Service) -> None:
         self._service = service
+        self._ml: MlService | None = None
         self.models = Models(service)
         self.deployments = Deployments(service)
 
@@ -198,6 +202,27 @@ class Client:
                 self._kafka() if callable(self._kafka) else KafkaConnection.from_credentials(self._kafka)
             )
         return self._kafka
+
+    @property
+    def sessions(self) -> Sessions:
+        """Sessions: Python processes on the service, with variables and files of their own."""
+        from wmlclient.sessions import Sessions
+
+        return Sessions(self._ml_service())
+
+    @property
+    def services(self) -> WebServices:
+        """Web services: functions that the service answers for."""
+        from wmlclient.webservices import WebServices
+
+        return WebServices(self._ml_service())
+
+    def _ml_service(self) -> MlService:
+        if self._ml is None:
+            from wmlclient.mlservice import MlService
+
+            self._ml = MlService(self._service)
+        return self._ml
 
     @property
     def raw(self) -> WatsonMlV3:

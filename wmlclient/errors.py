@@ -11,6 +11,7 @@
         RequestTimeoutError (TimeoutError)  no answer in time
       ResponseError                         an answer that the contract does not allow
       BrokerError (ConnectionError)         Kafka refused, or did not answer
+      CodeError (RuntimeError)              code in a session or a web service has failed
       DeploymentFailedError (RuntimeError)  the service could not make the deployment ready
       WaitTimeoutError (TimeoutError)       a wait passed its deadline
       ApiError                              the service answered with an error
@@ -37,6 +38,7 @@ __all__ = [
     "AuthenticationError",
     "BadRequestError",
     "BrokerError",
+    "CodeError",
     "ConfigError",
     "ConflictError",
     "DeploymentFailedError",
@@ -114,6 +116,16 @@ class PayloadError(WmlError, ValueError):
 
     column: str | None = None
     row: int | None = None
+
+
+class CodeError(WmlError, RuntimeError):
+    """Code in a session or a web service has failed, or was ended.
+
+    Attributes:
+        console: what it had printed.
+    """
+
+    console: str = ""
 
 
 class NotAModelError(PayloadError, TypeError):
@@ -265,6 +277,8 @@ def api_error(
         parsed = json.loads(text)
         trace = parsed.get("trace")
         errors = [dict(e) for e in parsed.get("errors") or () if isinstance(e, dict)]
+        if not errors and parsed.get("exceptionType"):  # as Machine Learning Server says it
+            errors = [{"code": str(parsed["exceptionType"]), "message": parsed.get("message")}]
     except (ValueError, AttributeError, TypeError):
         pass  # a proxy's HTML page, or nothing at all: the status has to do
 

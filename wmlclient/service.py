@@ -6,6 +6,7 @@ client through it. This is the only module that builds the generated client.
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +27,7 @@ from wmlclient.errors import ConfigError, api_error
 from wmlclient.translate import translate, transport_error
 
 
-class _CallPolicy(HTTPPolicy[Any, Any]):
+class CallPolicy(HTTPPolicy[Any, Any]):
     """Timeouts, the bearer token, one more try with a new token, and the debug log."""
 
     def __init__(self, tokens: Tokens, timeout: http.Timeout, check_open: Callable[[], None]) -> None:
@@ -124,9 +125,22 @@ class Service:
         self.session = self._transport.session(max_retries)
         self.api = WatsonMlV3(
             self.url,
-            policies=[ContentDecodePolicy(), _CallPolicy(self._tokens, timeout, self.check_open)],
+            policies=[ContentDecodePolicy(), CallPolicy(self._tokens, timeout, self.check_open)],
             transport=RequestsTransport(session=self.session, session_owner=False),
         )
+
+    @property
+    def user(self) -> tuple[str, str] | None:
+        """User and password; None where a token was given."""
+        if self._authorization is None:
+            return None
+        name, _, password = base64.b64decode(self._authorization.partition(" ")[2]).decode().partition(":")
+        return name, password
+
+    @property
+    def authorization(self) -> str:
+        """The header of user and password."""
+        return self._authorization or ""
 
     def __repr__(self) -> str:
         return f"Service({self.url!r}, instance_id={self.instance_id!r})"
