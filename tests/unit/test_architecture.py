@@ -183,7 +183,7 @@ def test_the_engine_knows_no_http_and_starts_no_jvm() -> None:
     assert offences("wmlclient.runner.engine", *HTTP, *KAFKA, *SPARK, *JUPYTER, *siblings) == []
 
 
-@pytest.mark.parametrize("program", ["guard", "inside", "workspace", "serving", "nursery"])
+@pytest.mark.parametrize("program", ["guard", "inside", "workspace", "serving", "nursery", "older"])
 def test_what_runs_beside_a_sessions_code_stands_alone(program: str) -> None:
     """These are started by their path, where nothing of this package can be imported."""
     assert offences(f"wmlclient.runner.kernels.{program}", "wmlclient", "attrs") == []

@@ -71,6 +71,11 @@ from .settings import DEFAULT_PORT, Settings
     show_default=True,
     help="MiB of memory that a session may use.",
 )
+@click.option(
+    "--one-row-predict",
+    is_flag=True,
+    help="scikit-learn in sessions and web services takes one row where it wants a table, as until 2017.",
+)
 @click.option("--max-models", type=click.IntRange(min=0), help="Models that are kept.  [default: no limit]")
 @click.option(
     "--max-deployments", type=click.IntRange(min=0), help="Deployments that are kept.  [default: no limit]"
@@ -101,6 +106,7 @@ def serve(
     allow_foreign_classes: bool,
     session_idle: float,
     session_memory: int,
+    one_row_predict: bool,
     max_models: int | None,
     max_deployments: int | None,
     deployment_calls: int | None,
@@ -129,6 +135,7 @@ def serve(
         quotas=Quotas(max_models, max_deployments, deployment_calls, prediction_calls, other_calls),
         sessions=sessions.Settings(idle=session_idle),
         session_limits=kernels.Limits(memory=session_memory << 20),
+        one_row_predict=one_row_predict,
     )
     run(settings, control=control_stdin)
 

@@ -145,7 +145,7 @@ def kernels(home: Path, settings: Settings) -> Kernels | None:
             return None
     from .kernels.jupyter import JupyterKernels
 
-    return JupyterKernels(settings.session_limits, home)
+    return JupyterKernels(settings.session_limits, home, _environment(settings))
 
 
 def workers(home: Path, settings: Settings) -> WorkerFactory | None:
@@ -156,4 +156,10 @@ def workers(home: Path, settings: Settings) -> WorkerFactory | None:
     from .kernels.workers import ServiceWorkers
 
     hidden = hideable(home)
-    return ServiceWorkers(settings.session_limits, [] if hidden is None else [hidden])
+    return ServiceWorkers(settings.session_limits, [] if hidden is None else [hidden], _environment(settings))
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    from .kernels.older import VARIABLE
+
+    return {VARIABLE: "1"} if settings.one_row_predict else {}

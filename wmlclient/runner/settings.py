@@ -56,6 +56,7 @@ class Settings:
         sessions: How sessions are kept.
         session_limits: What each session may use, and each request to a web service.
         services: How web services are kept.
+        one_row_predict: Whether scikit-learn takes one row where it wants a table, as it did until 2017.
     """
 
     home: Path
@@ -77,3 +78,4 @@ class Settings:
     sessions: sessions.Settings = field(factory=sessions.Settings)
     session_limits: kernels.Limits = field(factory=kernels.Limits)
     services: consuming.Settings = field(factory=consuming.Settings)
+    one_row_predict: bool = False

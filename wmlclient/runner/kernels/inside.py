@@ -9,19 +9,26 @@ import importlib.util
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 #: The name of :mod:`workspace` in the kernel.
 NAME = "_wmlclient_workspace"
 
 
-def main(connection_file: str) -> None:
-    """Be a kernel until the end."""
-    spec = importlib.util.spec_from_file_location(NAME, Path(__file__).with_name("workspace.py"))
+def _beside(name: str) -> Any:
+    """A module that stands beside this one."""
+    spec = importlib.util.spec_from_file_location(NAME, Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    sys.modules[NAME] = module
+    return module
+
+
+def main(connection_file: str) -> None:
+    """Be a kernel until the end."""
+    sys.modules[NAME] = _beside("workspace")
+    _beside("older").install()
     # The user's modules are looked for where the user's files are, and ours are not in the way.
     sys.path[0] = ""
 

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,10 +48,14 @@ class JupyterKernels:
     Args:
         limits: What each session may use.
         home: The runner's folder, of which a session sees its own alone; None to hide nothing.
+        environment: What the environment of sessions has besides.
     """
 
-    def __init__(self, limits: Limits, home: Path | None = None) -> None:
+    def __init__(
+        self, limits: Limits, home: Path | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
         self._limits = limits
+        self._environment = environment
         self._home = hideable(home)
         self._sockets: Path | None = None
         self._context: zmq.Context[Any] | None = None
@@ -79,7 +84,7 @@ class JupyterKernels:
             sockets = self._sockets / secrets.token_hex(4)
         sockets.mkdir(mode=0o700)
         hidden = [] if self._home is None else [self._home, self._sockets]
-        kernel = PythonKernel(folder, self._limits, self._context, sockets, hidden)
+        kernel = PythonKernel(folder, self._limits, self._context, sockets, hidden, self._environment)
         if not kernel.apart:
             logger.warning("the session in %s can read what the runner's account can read", folder)
         with self._lock:
@@ -117,13 +122,20 @@ class PythonKernel:
         context: Makes sockets.
         sockets: A short folder for them.
         hidden: Folders that the kernel must not see, but for its own in them.
+        environment: What its environment has besides.
 
     Attributes:
         folder: The session's folder.
     """
 
     def __init__(
-        self, folder: Path, limits: Limits, context: zmq.Context[Any], sockets: Path, hidden: list[Path]
+        self,
+        folder: Path,
+        limits: Limits,
+        context: zmq.Context[Any],
+        sockets: Path,
+        hidden: list[Path],
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self._exchange = folder / "exchange"
@@ -140,7 +152,7 @@ class PythonKernel:
                 str(inside.__file__),
                 str(self._channels.file),
             ]
-            self._process = Guarded(command, folder, limits, hidden, [folder, sockets])
+            self._process = Guarded(command, folder, limits, hidden, [folder, sockets], more=environment)
         except BaseException:
             self._let_go()
             raise

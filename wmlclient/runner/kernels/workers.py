@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -38,10 +39,14 @@ class ServiceWorkers:
     Args:
         limits: What each request may use.
         hidden: Folders that workers must not see, but for their own in them.
+        environment: What their environment has besides.
     """
 
-    def __init__(self, limits: Limits, hidden: list[Path]) -> None:
+    def __init__(
+        self, limits: Limits, hidden: list[Path], environment: Mapping[str, str] | None = None
+    ) -> None:
         self._limits = limits
+        self._environment = {**_ONE_THREAD, **(environment or {})}
         self._hidden = hidden
         self._lock = threading.Lock()
         self._running: list[_Workers] = []
@@ -49,7 +54,7 @@ class ServiceWorkers:
 
     def start(self, program: Program, folder: Path, count: int, seconds: float) -> Workers:
         """See :class:`WorkerFactory`."""
-        made = _Workers(program, folder, count, seconds, self._limits, self._hidden)
+        made = _Workers(program, folder, count, seconds, self._limits, self._hidden, self._environment)
         with self._lock:
             self._running = [each for each in self._running if not each.closed]
             self._running.append(made)
@@ -83,6 +88,7 @@ class _Workers:
         seconds: float,
         limits: Limits,
         hidden: list[Path],
+        environment: Mapping[str, str],
     ) -> None:
         for name in ("work", "home", "tmp", "requests"):
             (folder / name).mkdir(mode=0o700, exist_ok=True)
@@ -119,7 +125,7 @@ class _Workers:
         try:
             command = [sys.executable, str(serving.__file__), str(there.fileno()), str(file)]
             self._process = Guarded(
-                command, folder, together, hidden, [folder] if hidden else [], [there.fileno()], _ONE_THREAD
+                command, folder, together, hidden, [folder] if hidden else [], [there.fileno()], environment
             )
         except BaseException:
             self._control.close()
