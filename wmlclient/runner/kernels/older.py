@@ -1,7 +1,7 @@
 """One row where scikit-learn wants a table: how it was until 2017, for code that was written then.
 
-Loaded by its path in the processes of sessions and web services. Until 0.18, scikit-learn took a list of numbers for one
-row: ``predict([7, 3.2, 4.7, 1.4])``. Since then that is an error.
+Loaded by its path in the processes of sessions and web services. Until 0.18, scikit-learn took a list of numbers for
+one row: ``predict([7, 3.2, 4.7, 1.4])``. Since then that is an error.
 """
 
 from __future__ import annotations
