@@ -18,6 +18,7 @@ from wmlclient import contract, wire
 from wmlclient.runner import compose
 from wmlclient.runner.app import App
 from wmlclient.runner.auth import Authenticator
+from wmlclient.runner.batch.processes import BatchProcesses
 from wmlclient.runner.dialects import WATSON
 from wmlclient.runner.engine.service import Engine
 from wmlclient.runner.handlers import Services
@@ -219,6 +220,8 @@ def start(home: Path, settings: Settings) -> tuple[Service, Callable[[], None]]:
         service_settings=settings.services,
         allow_foreign_classes=settings.allow_foreign_classes,
         native_streams=native,
+        batches=BatchProcesses(home, spark, processes=1),
+        folders=compose.folders(home, settings),
     )
     engine.start()
     key, users = b"k" * 48, Users(USER, PASSWORD, engine.store)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from wmlclient.records import KafkaRecord as KafkaRecord
     from wmlclient.scores import Scores as Scores
     from wmlclient.states import State as State
+    from wmlclient.storage import ObjectStorage as ObjectStorage
     from wmlclient.topics import KafkaTopic as KafkaTopic
     from wmlclient.versions import ModelVersion as ModelVersion
 
@@ -52,6 +53,7 @@ _HOMES = {
     "Model": "model",
     "ModelVersion": "versions",
     "NotFoundError": "errors",
+    "ObjectStorage": "storage",
     "Scores": "scores",
     "SparkService": "connections",
     "State": "states",
@@ -72,6 +74,7 @@ __all__ = [
     "Model",
     "ModelVersion",
     "NotFoundError",
+    "ObjectStorage",
     "Scores",
     "SparkService",
     "State",

@@ -11,7 +11,7 @@ from wmlclient._sentinel import NOT_GIVEN, NotGiven
 from wmlclient.errors import ConfigError, DeploymentFailedError, PayloadError, ResponseError, WaitTimeoutError
 from wmlclient.payload import is_array, json_body, to_table, with_integers
 from wmlclient.scores import Scores
-from wmlclient.states import State, failures, state_of
+from wmlclient.states import State, failures, progress_text, rows_of, state_of
 from wmlclient.streams import StreamCalls
 from wmlclient.translate import translate, utc
 from wmlclient.waiting import Clock, poll
@@ -75,7 +75,7 @@ class Deployment(StreamCalls):
     @property
     def state(self) -> State:
         """Pending, ready, failed or stopped."""
-        return state_of(self.status)
+        return state_of(self.status, self.kind)
 
     @property
     def errors(self) -> tuple[dict[str, Any], ...]:
@@ -143,6 +143,11 @@ class Deployment(StreamCalls):
         """The topic of records that did not parse or score."""
         found = self._entity.dead_letter
         return found.topic if found is not None else None
+
+    @property
+    def rows(self) -> dict[str, int | None] | None:
+        """Rows of a batch: ``rows_read``, ``rows_written``, ``rows_bad``, ``rows_total``; None before the first."""
+        return rows_of(self._entity)
 
     @property
     def created_at(self) -> dt.datetime:
@@ -213,7 +218,7 @@ class Deployment(StreamCalls):
             done,
             timeout=timeout,
             late=late,
-            text=lambda deployment: deployment.status,
+            text=lambda deployment: progress_text(deployment.status, deployment.rows),
             label=f"{self.kind} deployment {self.name}",
             progress=progress,
             clock=clock,
@@ -264,9 +269,8 @@ class Deployment(StreamCalls):
         service = self._service
         answer = service.post_json(service.reachable(self.scoring_url), table.encode(), timeout=timeout)
         texts = frozenset(n for n, v in zip(table.fields, table.values[0], strict=True) if isinstance(v, str))
-        engine, version = (
-            answer.headers.get(name) for name in (wire.SCORING_ENGINE_HEADER, wire.MODEL_VERSION_HEADER)
-        )
+        told = answer.headers
+        engine, version = told.get(wire.SCORING_ENGINE_HEADER), told.get(wire.MODEL_VERSION_HEADER)
         return Scores._of(answer.content, engine, texts, version)
 
     def _integer_columns(self) -> frozenset[str]:
@@ -337,10 +341,7 @@ class Deployment(StreamCalls):
     def rollback(self, *, timeout: float | None = WAIT_TIMEOUT) -> Deployment:
         """Moves it back to the version that it ran before the last update, and returns itself.
 
-        Called twice it is where it was.
-
-        Args:
-            timeout: seconds to wait until the version is there; None waits for ever.
+        Called twice it is where it was. ``timeout`` is that of :meth:`update`.
 
         Raises:
             ConfigError: it never ran another version.

@@ -11,6 +11,7 @@ from wmlclient.errors import BadRequestError, PayloadError
 from wmlclient.pages import Pages
 from wmlclient.payload import json_body
 from wmlclient.states import State
+from wmlclient.storage import StoredFile
 from wmlclient.translate import translate
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def create(
 def create_stream(
     service: Service, model_id: str, body: Mapping[str, Any], spark: SparkService | None
 ) -> Deployment:
-    """Asks for a stream or a batch; does not wait for it.
+    """Asks for a stream; does not wait for it.
 
     Args:
         service: The service.
@@ -112,7 +113,7 @@ def create_stream(
     """
     header = spark._header() if spark is not None else None
     own = service.default_spark
-    if header is None and own is not None and (body["type"] == "batch" or body.get("engine") == "spark"):
+    if header is None and own is not None and body.get("engine") == "spark":
         header = own._header()
     try:
         return create(service, model_id, body, spark_header=header)
@@ -151,16 +152,24 @@ def ends(source: Any, target: Any, dead_letter: Any) -> dict[str, Any]:
                 raise PayloadError("dead_letter: give a topic on the target's connection.")
             body["dead_letter"] = {"topic": str(dead_letter)}
         return body
-    if (
-        isinstance(source, str | os.PathLike)
-        and isinstance(target, str | os.PathLike)
-        and dead_letter is None
-    ):
+    files = (str, os.PathLike, StoredFile)
+    if isinstance(source, files) and isinstance(target, files) and dead_letter is None:
         return {
             "type": "batch",
-            "input": {"source": {"type": "file", "filename": os.fspath(source)}},
-            "output": {"target": {"type": "file", "filename": os.fspath(target)}},
+            "input": _end("source", source),
+            "output": _end("target", target),
         }
     raise PayloadError(
-        "Give source= and target= both as Kafka topics for a stream, or both as paths for a batch."
+        "Give source= and target= both as Kafka topics for a stream, or both as files for a batch."
     )
+
+
+def _end(end: str, file: Any) -> dict[str, Any]:
+    """Input or output of a batch."""
+    if isinstance(file, StoredFile):
+        place = {"type": "cloudobjectstorage", "bucket": file.bucket, "filename": file.name}
+        connection = {"connection": file.storage._to_wire()}
+    else:
+        # Relative to where we are; the service is elsewhere.
+        place, connection = {"type": "file", "filename": os.path.abspath(file)}, {}
+    return {**connection, end: place}

@@ -20,6 +20,7 @@ from wmlclient.waiting import Clock, poll
 
 if TYPE_CHECKING:
     from wmlclient.service import Service
+    from wmlclient.storage import StoredFile
     from wmlclient.topics import KafkaTopic
 
 
@@ -275,8 +276,8 @@ class Model:
         self,
         name: str,
         *,
-        source: KafkaTopic | str | os.PathLike[str] | None = None,
-        target: KafkaTopic | str | os.PathLike[str] | None = None,
+        source: KafkaTopic | StoredFile | str | os.PathLike[str] | None = None,
+        target: KafkaTopic | StoredFile | str | os.PathLike[str] | None = None,
         spark: SparkService | None = None,
         dead_letter: KafkaTopic | str | None = None,
         engine: str | None = None,
@@ -291,13 +292,14 @@ class Model:
         """Puts the model to work.
 
         Without ``source`` and ``target`` it is deployed online, and this waits until it is ready. With two Kafka
-        topics it becomes a stream, and with two paths a batch; both return at once, and ``.wait()`` waits for them.
+        topics it becomes a stream, and with two files a batch; both return at once, and ``.wait()`` waits for them.
 
         Args:
             name: a name for the deployment.
-            source: the topic to read, or the file.
+            source: the topic to read; or the file: a path on the service's machine, or a file of an
+                :class:`ObjectStorage`. The ending tells the format: CSV, JSON lines or Parquet.
             target: the topic to write, or the file.
-            spark: the Spark service that runs a stream or batch, instead of the native engine.
+            spark: the Spark service that runs a stream or scores a batch, instead of the native engine.
             dead_letter: topic, on the target's connection, for records that do not parse or score. By default the
                 target's name and ``.dead-letters``.
             engine: of a stream: ``"native"``, ``"spark"``, or ``"auto"``, the default: native where it gives Spark's
@@ -322,8 +324,14 @@ class Model:
         wishes = deployments.wishes(engine, delivery, workers, receipts)
         if source is not None or target is not None:
             body |= deployments.ends(source, target, dead_letter) | wishes
-            deployment = deployments.create_stream(self._service, self.id, body, spark)
-            deployment._kafka = getattr(source, "connection", None)
+            if body["type"] == "batch":
+                if wishes:
+                    raise PayloadError(f"{next(iter(wishes))}= is for streams: give Kafka topics.")
+                header = spark._header() if spark is not None else None
+                deployment = deployments.create(self._service, self.id, body, spark_header=header)
+            else:
+                deployment = deployments.create_stream(self._service, self.id, body, spark)
+                deployment._kafka = getattr(source, "connection", None)
         elif spark is not None or dead_letter is not None or wishes:
             given = ["spark"] * (spark is not None) + ["dead_letter"] * (dead_letter is not None) + [*wishes]
             raise PayloadError(f"{given[0]}= is for streams: give source= and target= too.")

@@ -31,8 +31,15 @@ STATES = {
 }
 
 
-def state_of(status: str) -> State:
-    """The state that a service's word stands for; a word nobody knows may still turn into something."""
+def state_of(status: str, kind: str = "online") -> State:
+    """The state that a service's word stands for; a word nobody knows may still turn into something.
+
+    Args:
+        status: the word.
+        kind: kind of the deployment; a batch that runs is not done.
+    """
+    if kind == "batch" and status.upper() == "RUNNING":
+        return State.PENDING
     return STATES.get(status.upper(), State.PENDING)
 
 
@@ -51,3 +58,22 @@ def failures(entity: Any) -> tuple[dict[str, Any], ...]:
     if not found and entity.status_message and STATES.get(str(entity.status).upper()) is State.FAILED:
         found.append({"message": entity.status_message})
     return tuple(found)
+
+
+def rows_of(entity: Any) -> dict[str, int | None] | None:
+    """The progress of a batch, from its entity."""
+    found = entity.progress
+    names = ("rows_read", "rows_written", "rows_bad", "rows_total")
+    return None if found is None else {name: getattr(found, name) for name in names}
+
+
+def progress_text(status: str, rows: Mapping[str, int | None] | None) -> str:
+    """A status, and how far a batch has come.
+
+    >>> progress_text("RUNNING", {"rows_read": 12000, "rows_total": 50000})
+    'RUNNING, 12,000 of 50,000 rows'
+    """
+    if rows is None:
+        return status
+    total = f" of {rows['rows_total']:,}" if rows["rows_total"] else ""
+    return f"{status}, {rows['rows_read'] or 0:,}{total} rows"

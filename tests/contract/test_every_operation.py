@@ -247,8 +247,8 @@ FAILS: dict[str, tuple[tuple[int, str], tuple[int, Case]]] = {
     "PublishedModels_Delete": (NOT_FOUND, run("PublishedModels_Delete", 404)),
     "Deployments_List": (NOT_FOUND, run("Deployments_List", 404)),
     "Deployments_Create": (
-        (501, "not_supported_deployment_type"),
-        run("Deployments_Create", 501, ids=Things.model, json={"name": "x", "type": "batch"}),
+        (400, "not_supported_deployment_type"),
+        run("Deployments_Create", 400, ids=Things.model, json={"name": "x", "type": "virtual"}),
     ),
     "Deployments_Get": (
         NOT_FOUND,

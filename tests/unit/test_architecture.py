@@ -164,6 +164,7 @@ def test_the_engine_knows_no_http_and_starts_no_jvm() -> None:
         f"wmlclient.runner.{part}"
         for part in (
             "app",
+            "batch",
             "handlers",
             "server",
             "scoring_route",

@@ -25,6 +25,7 @@ PUBLIC = {
     "Model",
     "ModelVersion",
     "NotFoundError",
+    "ObjectStorage",
     "Scores",
     "SparkService",
     "State",

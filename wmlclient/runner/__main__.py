@@ -76,6 +76,13 @@ from .settings import DEFAULT_PORT, Settings
     is_flag=True,
     help="scikit-learn in sessions and web services takes one row where it wants a table, as until 2017.",
 )
+@click.option(
+    "--data-folder",
+    "data_folders",
+    type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True),
+    multiple=True,
+    help="Folder whose files batch deployments may read and write; may be given several times.  [default: none]",
+)
 @click.option("--max-models", type=click.IntRange(min=0), help="Models that are kept.  [default: no limit]")
 @click.option(
     "--max-deployments", type=click.IntRange(min=0), help="Deployments that are kept.  [default: no limit]"
@@ -107,6 +114,7 @@ def serve(
     session_idle: float,
     session_memory: int,
     one_row_predict: bool,
+    data_folders: tuple[Path, ...],
     max_models: int | None,
     max_deployments: int | None,
     deployment_calls: int | None,
@@ -132,6 +140,7 @@ def serve(
         allow_uncertified=allow_uncertified,
         token_lifetime=token_lifetime,
         allow_foreign_classes=allow_foreign_classes,
+        data_folders=data_folders,
         quotas=Quotas(max_models, max_deployments, deployment_calls, prediction_calls, other_calls),
         sessions=sessions.Settings(idle=session_idle),
         session_limits=kernels.Limits(memory=session_memory << 20),

@@ -14,7 +14,9 @@ from typing import Any
 from attrs import evolve
 
 from .engine.kernels import Kernels
+from .engine.places import Folders
 from .engine.ports import (
+    BatchRunner,
     KafkaEndpoint,
     NativeStreamEngine,
     NoStreams,
@@ -163,3 +165,15 @@ def _environment(settings: Settings) -> dict[str, str]:
     from .kernels.older import VARIABLE
 
     return {VARIABLE: "1"} if settings.one_row_predict else {}
+
+
+def batches(home: Path, spark: SparkPool) -> BatchRunner:
+    """What runs batch jobs."""
+    from .batch.processes import BatchProcesses
+
+    return BatchProcesses(home, spark)
+
+
+def folders(home: Path, settings: Settings) -> Folders:
+    """What batches may use of this machine: never what is the runner's own, with its keys."""
+    return Folders(settings.data_folders, home)

@@ -184,6 +184,8 @@ class LocalRunner:
         self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         command = [sys.executable, "-m", "wmlclient.runner", "--home", str(self.home), "--port", "0"]
         command += ["--spark-master", self._spark_master, "--control-stdin"]
+        # It answers to this process's user alone, with that user's rights.
+        command += ["--data-folder", Path.home().anchor]
         if self._kafka:
             command.append("--kafka")
         if self._allow_uncertified:

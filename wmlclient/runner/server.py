@@ -195,9 +195,10 @@ def _engine(settings: Settings, home: Home, embedded: Embedded) -> Engine:
     from . import compose
     from .engine.service import Engine
 
+    spark = compose.spark_pool(home.path, settings)
     return Engine(
         home.path,
-        compose.spark_pool(home.path, settings),
+        spark,
         compose.topic_admin(embedded),
         allow_foreign_classes=settings.allow_foreign_classes,
         allow_uncertified=settings.allow_uncertified,
@@ -206,6 +207,8 @@ def _engine(settings: Settings, home: Home, embedded: Embedded) -> Engine:
         workers=compose.workers(home.path, settings),
         service_settings=settings.services,
         native_streams=compose.native_streams(home.path),
+        batches=compose.batches(home.path, spark),
+        folders=compose.folders(home.path, settings),
     )
 
 

@@ -52,6 +52,7 @@ class Settings:
         allow_foreign_classes: Whether a model may hold stages that are not Spark's own, whose code Spark then runs.
         score_wait: Seconds that a score waits for a deployment that is on its way.
         limits: How much a client may send.
+        data_folders: Folders of this machine whose files batches may use.
         quotas: How often clients may call, and how much they may keep.
         sessions: How sessions are kept.
         session_limits: What each session may use, and each request to a web service.
@@ -74,6 +75,7 @@ class Settings:
     score_wait: float = 120.0
     allow_foreign_classes: bool = False
     limits: Limits = field(factory=Limits)
+    data_folders: tuple[Path, ...] = ()
     quotas: Quotas = field(factory=Quotas)
     sessions: sessions.Settings = field(factory=sessions.Settings)
     session_limits: kernels.Limits = field(factory=kernels.Limits)

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from wmlclient.scoring.blocks import Block, DenseBlock, SparseBlock, rows_of
 from wmlclient.scoring.columns import Column
-from wmlclient.scoring.errors import InputError, RowDropped
+from wmlclient.scoring.errors import InputError, RowDropped, RowError
 from wmlclient.scoring.pauses import collector_paused
 from wmlclient.scoring.plan import Plan
 from wmlclient.scoring.values import Sparse
@@ -53,16 +53,22 @@ class Part:
     rows: Sequence[int]
 
 
-def parts(plan: Plan, columns: Sequence[Any], size: int = PART) -> Iterator[Part]:
+def parts(
+    plan: Plan,
+    columns: Sequence[Any],
+    size: int = PART,
+    problems: Callable[[RowError], None] | None = None,
+) -> Iterator[Part]:
     """Scores columns, some rows at a time.
 
     Args:
         plan: The compiled model.
         columns: For each input column of the plan, the list of its values, or a float64 array.
         size: How many rows at a time.
+        problems: Told of each row that cannot be scored, which is then left out.
 
     Raises:
-        RowError: A row cannot be scored.
+        RowError: A row cannot be scored, and nobody is to be told.
     """
     count = len(columns[0]) if columns else 0
     columns = [
@@ -73,19 +79,21 @@ def parts(plan: Plan, columns: Sequence[Any], size: int = PART) -> Iterator[Part
         rows = range(start, min(start + size, count))
         some = [column[rows.start : rows.stop] for column in columns]
         with collector_paused():
-            part = _part(plan, some, rows)
+            part = _part(plan, some, rows, problems)
         yield part
 
 
-def _part(plan: Plan, columns: list[Any], rows: range) -> Part:
+def _part(plan: Plan, columns: list[Any], rows: range, problems: Callable[[RowError], None] | None) -> Part:
     try:
         return Part(plan.through(list(columns), len(rows)), rows)
     except Exception as error:
         _log.debug("the columns failed (%s); the rows are run one by one", error)
-        return _one_by_one(plan, columns, rows)
+        return _one_by_one(plan, columns, rows, problems)
 
 
-def _one_by_one(plan: Plan, columns: list[Any], rows: range) -> Part:
+def _one_by_one(
+    plan: Plan, columns: list[Any], rows: range, problems: Callable[[RowError], None] | None
+) -> Part:
     """The same, row by row: to find the one that fails, or those that are skipped."""
     kept: list[int] = []
     found: list[list[Any]] = []
@@ -94,8 +102,11 @@ def _one_by_one(plan: Plan, columns: list[Any], rows: range) -> Part:
             found.append(plan.row(values))
         except Exception:
             problem = plan.explain(values, number)
-            if not isinstance(problem, RowDropped):
+            if isinstance(problem, RowDropped):
+                continue
+            if problems is None:
                 raise problem from None
+            problems(problem)
         else:
             kept.append(number)
     return Part([list(column) for column in zip(*found)] or [[] for _ in plan.columns], kept)

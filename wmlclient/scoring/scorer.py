@@ -236,23 +236,24 @@ class Scorer:
 
         return transform(frame, self._plan_of, self._inputs)
 
-    def parts(self, fields: Sequence[str], columns: Sequence[Any]) -> Iterator[Part]:
+    def parts(self, fields: Sequence[str], columns: Sequence[Any], problems: Any = None) -> Iterator[Part]:
         """Scores columns, some thousand rows at a time: for batches of any length.
 
         Args:
             fields: Column names.
             columns: For each, its values: a list with ``None`` for null, or a float64 array.
+            problems: Called with the :class:`RowError` of each row that cannot be scored, which is then left out.
 
         Yields:
             The columns that :meth:`output_fields` names, for some rows, and the numbers of these rows.
 
         Raises:
             InputError: A column is missing or has the wrong type.
-            RowError: A row cannot be scored.
+            RowError: A row cannot be scored, and nobody is to be told.
         """
         from wmlclient.scoring.frames import parts
 
-        return parts(self._plan_of(fields, columns), columns)
+        return parts(self._plan_of(fields, columns), columns, problems=problems)
 
     def transform_table(self, fields: Sequence[str], values: Sequence[Sequence[Any]]) -> Table:
         """Scores a table as ``transform`` does: rows that a stage skips are not in the answer.

@@ -157,6 +157,7 @@ def test_public_names() -> None:
         "Model",
         "ModelVersion",
         "NotFoundError",
+        "ObjectStorage",
         "Scores",
         "SparkService",
         "State",

@@ -299,7 +299,7 @@ def test_a_models_deletion_that_a_crash_interrupts_is_finished_after_the_restart
 @pytest.mark.parametrize(
     ("kind", "error", "code"),
     [
-        ("batch", NotSupported, "not_supported_deployment_type"),
+        ("batch", Invalid, "invalid_request_payload"),
         ("virtual", Invalid, "not_supported_deployment_type"),
         ("x" * 1000, Invalid, "not_supported_deployment_type"),
     ],

@@ -11,8 +11,10 @@ from attrs import evolve
 
 from ..store import Deployment, Page, Referenced, Store, Version
 from . import patches
+from .batches import RUNNING, BatchService
 from .clock import new_id, now_ms
-from .errors import Conflict, Invalid, NotFound, NotSupported, field_error
+from .connections import spark_service
+from .errors import Conflict, Invalid, NotFound, field_error
 from .online import OnlineService
 from .ports import PortError
 from .scorers import Live, OnlineScorers
@@ -31,6 +33,7 @@ class DeploymentService:
         online: Loads online deployments.
         scorers: Has the loaded scorers of online deployments.
         streams: Runs stream deployments.
+        batches: Runs batch deployments.
         clock: Milliseconds since 1970.
     """
 
@@ -40,12 +43,14 @@ class DeploymentService:
         online: OnlineService,
         scorers: OnlineScorers,
         streams: StreamService,
+        batches: BatchService,
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self._store = store
         self._online = online
         self._scorers = scorers
         self._streams = streams
+        self._batches = batches
         self._clock = clock
 
     def create(self, model_id: str, body: Mapping[str, Any], spark_header: str | None) -> Deployment:
@@ -62,19 +67,20 @@ class DeploymentService:
         Raises:
             NotFound: No such published model.
             Invalid: A kind that there is not; connections or Spark service missing or malformed.
-            NotSupported: Kind batch.
+            NotSupported: A storage that a batch cannot use.
+            Forbidden: A batch names a file that it may not use.
         """
         kind = body["type"]
-        if kind == "batch":
-            raise NotSupported(
-                "not_supported_deployment_type", "The deployment type batch is not supported yet."
-            )
-        if kind not in ("online", "stream"):
+        if kind not in ("online", "stream", "batch"):
             raise Invalid(
                 "not_supported_deployment_type", f"The deployment type {kind[:80]} is not supported."
             )
         version = self._version(model_id)
         choice = self._streams.choice(version, body, spark_header) if kind == "stream" else None
+        service = choice.spark if choice else None
+        if kind == "batch":
+            service = spark_service(spark_header, kind) if spark_header else None
+            self._batches.places(body)
         now = self._clock()
         deployment = Deployment(
             id=new_id(),
@@ -89,7 +95,7 @@ class DeploymentService:
             modified_at=now,
             body={key: body[key] for key in ("input", "output", "dead_letter") if key in body}
             | (choice.to_body() if choice else {}),
-            spark_service=choice.spark if choice else None,
+            spark_service=service,
             engine=choice.engine if choice else None,
             engine_reason=choice.reason if choice else None,
         )
@@ -99,6 +105,8 @@ class DeploymentService:
             raise NotFound() from None
         if kind == "online":
             self._online.load(deployment)
+        elif kind == "batch":
+            self._batches.start(deployment.id)
         else:
             self._streams.start(deployment.id)
         return evolve(deployment, status="INITIALIZING")
@@ -150,6 +158,9 @@ class DeploymentService:
             Invalid: With the codes of :mod:`wmlclient.runner.engine.patches`.
         """
         deployment = self.get(id, model_id)
+        if deployment.kind == "batch":
+            self._change_batch(deployment, patches.stream_status(operations))
+            return None
         if deployment.kind == "online":
             current = {"name": deployment.name, "description": deployment.description}
             changed = patches.online_changes(operations, current)
@@ -229,6 +240,9 @@ class DeploymentService:
             if deployment.kind == "online":
                 self._store.deployments.update(deployment.id, status="DEPLOY_IN_PROGRESS")
                 self._online.load(deployment)
+            elif deployment.kind == "batch":
+                if deployment.desired == "running" and deployment.status in RUNNING:
+                    self._batches.start(deployment.id)
             elif deployment.desired == "running":
                 self._store.deployments.update(deployment.id, status="INITIALIZING", failure=None)
                 self._streams.start(deployment.id, resumed=True)
@@ -236,12 +250,32 @@ class DeploymentService:
     def close(self) -> None:
         """Load nothing more."""
         self._online.close()
+        self._batches.close()
 
     def _version(self, model_id: str) -> Version:
         version = self._store.models.latest_version(model_id, with_content=True)
         if version is None or self._store.models.get(model_id) is None:
             raise NotFound()
         return version
+
+    def _change_batch(self, deployment: Deployment, status: str) -> None:
+        """Cancel a job, or run one again that has ended."""
+        if status == "STOPPED":
+            if deployment.status not in RUNNING:
+                return
+            self._store.deployments.update(deployment.id, desired="stopped", modified_at=self._clock())
+            self._batches.cancel(deployment.id)
+            self._store.deployments.update(deployment.id, status="CANCELED", modified_at=self._clock())
+        elif deployment.status not in RUNNING:
+            self._store.deployments.update(
+                deployment.id,
+                desired="running",
+                status="INITIALIZING",
+                failure=None,
+                progress=None,
+                modified_at=self._clock(),
+            )
+            self._batches.start(deployment.id)
 
     def _named(self, model_id: str, operations: Any) -> Version:
         version = self._store.models.version(patches.model_version(operations, model_id))
@@ -263,6 +297,8 @@ class DeploymentService:
     def _take_down(self, deployment: Deployment, ignore_spark_errors: bool) -> None:
         if deployment.kind == "online":
             self._scorers.drop(deployment.id)
+        elif deployment.kind == "batch":
+            self._batches.cancel(deployment.id)
         else:
             try:
                 self._streams.stop(deployment.id)

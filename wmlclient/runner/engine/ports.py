@@ -255,3 +255,62 @@ class TopicAdmin(Protocol):
             StreamSetupError: ``broker_unavailable``, ``broker_authentication_failed``, ``topic_not_found``, ...
         """
         ...
+
+
+@frozen
+class BatchSpec:
+    """All that a batch job needs. Its places may hold secrets, so they are not in the repr.
+
+    Attributes:
+        job_id: The deployment's id.
+        model_dir: Folder with the unpacked model.
+        schema: ``StructType.jsonValue()`` of the model's input.
+        engine: ``native`` or ``spark``.
+        reason: Why that engine.
+        spark_master: Where Spark runs; None for the runner's own.
+        source: See :mod:`wmlclient.runner.engine.places`, as the next two.
+        target: Where scored rows go.
+        bad_rows: Where rows go that cannot be read or scored.
+    """
+
+    job_id: str
+    model_dir: str
+    schema: dict[str, Any]
+    engine: str
+    reason: str
+    spark_master: str | None
+    source: dict[str, Any] = field(repr=False)
+    target: dict[str, Any] = field(repr=False)
+    bad_rows: dict[str, Any] = field(repr=False)
+
+
+@frozen
+class BatchEvent:
+    """What a job tells.
+
+    Attributes:
+        job_id: The deployment's id.
+        kind: ``progress`` and ``completed`` (details = counts of rows), ``failed`` (details = ``code``, ``message``).
+        details: JSON-ready.
+    """
+
+    job_id: str
+    kind: str
+    details: dict[str, Any] = field(factory=dict)
+
+
+@runtime_checkable
+class BatchRunner(Protocol):
+    """What runs batch jobs."""
+
+    def start(self, spec: BatchSpec, on_event: Callable[[BatchEvent], None]) -> None:
+        """Start a job. Does not block; ``on_event`` is called from any thread."""
+        ...
+
+    def stop(self, job_id: str) -> None:
+        """End a job, whose events then end, too. An unknown id is no error."""
+        ...
+
+    def close(self) -> None:
+        """End all jobs. Twice is fine."""
+        ...

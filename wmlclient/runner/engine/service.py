@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..store import ArchiveStore, Referenced, Store
+from .batches import BatchService, NoBatches
 from .certificates import CertificateService
 from .clock import Later, later, now_ms
 from .consuming import Consumption
@@ -19,7 +20,8 @@ from .executions import ExecutionService
 from .kernels import Kernels, NoKernels
 from .models import ModelService
 from .online import OnlineService
-from .ports import NativeStreamEngine, NoStreams, SparkPool, TopicAdmin
+from .places import Folders
+from .ports import BatchRunner, NativeStreamEngine, NoStreams, SparkPool, TopicAdmin
 from .realtime import RealtimeService
 from .scorers import OnlineScorers
 from .sessions import SessionService, Settings
@@ -47,6 +49,8 @@ class Engine:
         workers: Where web services run; None where they cannot.
         service_settings: How web services are kept.
         native_streams: Streams without Spark; None where they cannot be.
+        batches: Runs batch jobs; None where they cannot run.
+        folders: What batches may use of this machine.
 
     Attributes:
         store: Rows.
@@ -79,6 +83,8 @@ class Engine:
         workers: WorkerFactory | None = None,
         service_settings: ServiceSettings | None = None,
         native_streams: NativeStreamEngine | None = None,
+        batches: BatchRunner | None = None,
+        folders: Folders | None = None,
     ) -> None:
         self._spark = spark
         self._native_streams = native = native_streams or NoStreams()
@@ -102,7 +108,10 @@ class Engine:
             clock,
         )
         online = OnlineService(self.store, self.contents, self.certificates, spark, self.scorers, clock)
-        self.deployments = DeploymentService(self.store, online, self.scorers, self.streams, clock)
+        jobs = BatchService(
+            self.store, self.contents, self.certificates, batches or NoBatches(), folders or Folders(), clock
+        )
+        self.deployments = DeploymentService(self.store, online, self.scorers, self.streams, jobs, clock)
         kernels = kernels or NoKernels("Sessions need more packages. Run: pip install 'wmlclient[sessions]'")
         self.sessions = SessionService(kernels, home / "sessions", session_settings, clock)
         zips = ArchiveStore(home, "snapshots", ".zip")

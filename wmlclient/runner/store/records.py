@@ -101,6 +101,7 @@ class Deployment:
         engine: ``native`` or ``spark``, once it is known.
         engine_reason: Why that engine.
         previous_id: The version that it ran before this one, or None.
+        progress: Rows that a batch has read, written and left out so far, or None.
     """
 
     id: str
@@ -119,6 +120,7 @@ class Deployment:
     engine: str | None = None
     engine_reason: str | None = None
     previous_id: str | None = None
+    progress: dict[str, Any] | None = None
 
 
 @frozen

@@ -91,6 +91,7 @@ deployments = Table(
     Column("engine", String(16)),
     Column("engine_reason", Text),
     Column("previous_id", String(36)),
+    Column("progress", JSON(none_as_null=True)),
     sqlite_autoincrement=True,
 )
 

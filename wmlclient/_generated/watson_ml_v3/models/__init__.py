@@ -8,6 +8,7 @@ from ._models_py3 import AccessToken
 from ._models_py3 import AssetReference
 from ._models_py3 import AssetVersion
 from ._models_py3 import Author
+from ._models_py3 import BatchProgress
 from ._models_py3 import BillOfMaterials
 from ._models_py3 import CollectionLink
 from ._models_py3 import ColumnMaterials
@@ -85,6 +86,7 @@ __all__ = [
     "AssetReference",
     "AssetVersion",
     "Author",
+    "BatchProgress",
     "BillOfMaterials",
     "CollectionLink",
     "ColumnMaterials",

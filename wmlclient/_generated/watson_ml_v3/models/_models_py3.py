@@ -203,6 +203,54 @@ class Author(msrest.serialization.Model):
         self.email = email
 
 
+class BatchProgress(msrest.serialization.Model):
+    """Extension of this service: rows of a batch so far.
+
+    :ivar rows_read: Rows that were read.
+    :vartype rows_read: int
+    :ivar rows_written: Rows that were scored.
+    :vartype rows_written: int
+    :ivar rows_bad: Rows that could not be read or scored: they are in the file named as the target
+     and ``.bad-rows.jsonl``.
+    :vartype rows_bad: int
+    :ivar rows_total: Rows of the source, where that is known.
+    :vartype rows_total: int
+    """
+
+    _attribute_map = {
+        "rows_read": {"key": "rows_read", "type": "int"},
+        "rows_written": {"key": "rows_written", "type": "int"},
+        "rows_bad": {"key": "rows_bad", "type": "int"},
+        "rows_total": {"key": "rows_total", "type": "int"},
+    }
+
+    def __init__(
+        self,
+        *,
+        rows_read: Optional[int] = None,
+        rows_written: Optional[int] = None,
+        rows_bad: Optional[int] = None,
+        rows_total: Optional[int] = None,
+        **kwargs: Any
+    ) -> None:
+        """
+        :keyword rows_read: Rows that were read.
+        :paramtype rows_read: int
+        :keyword rows_written: Rows that were scored.
+        :paramtype rows_written: int
+        :keyword rows_bad: Rows that could not be read or scored: they are in the file named as the
+         target and ``.bad-rows.jsonl``.
+        :paramtype rows_bad: int
+        :keyword rows_total: Rows of the source, where that is known.
+        :paramtype rows_total: int
+        """
+        super().__init__(**kwargs)
+        self.rows_read = rows_read
+        self.rows_written = rows_written
+        self.rows_bad = rows_bad
+        self.rows_total = rows_total
+
+
 class BillOfMaterials(msrest.serialization.Model):  # pylint: disable=too-many-instance-attributes
     """Extension of this service: what the model's archive consists of, read without running any of
     it. Given with a single model, not in lists.
@@ -604,8 +652,8 @@ class DataOutput(msrest.serialization.Model):
 class DataSource(msrest.serialization.Model):
     """Topic, file or table to read.
 
-    :ivar type: ``kafka``\\ , ``bluemixobjectstorage``\\ , ``cloudobjectstorage``\\ , ``dashdb``
-     and the like.
+    :ivar type: ``kafka``\\ ; for a batch ``cloudobjectstorage``\\ , or (extension of this service)
+     ``file``\\ : an absolute path of the service's machine.
     :vartype type: str
     :ivar topic: Kafka: topic.
     :vartype topic: str
@@ -615,7 +663,8 @@ class DataSource(msrest.serialization.Model):
     :vartype bucket: str
     :ivar filename: File.
     :vartype filename: str
-    :ivar fileformat: Format of the file, such as ``csv``.
+    :ivar fileformat: Format of the file: ``csv``\\ , or (extension of this service) ``json``\\ ,
+     an object a line, or ``parquet``. Left out it is taken from the name.
     :vartype fileformat: str
     :ivar firstlineheader: Whether the first line holds the names: ``"true"`` or a boolean.
     :vartype firstlineheader: any
@@ -652,8 +701,8 @@ class DataSource(msrest.serialization.Model):
         **kwargs: Any
     ) -> None:
         """
-        :keyword type: ``kafka``\\ , ``bluemixobjectstorage``\\ , ``cloudobjectstorage``\\ , ``dashdb``
-         and the like.
+        :keyword type: ``kafka``\\ ; for a batch ``cloudobjectstorage``\\ , or (extension of this
+         service) ``file``\\ : an absolute path of the service's machine.
         :paramtype type: str
         :keyword topic: Kafka: topic.
         :paramtype topic: str
@@ -663,7 +712,8 @@ class DataSource(msrest.serialization.Model):
         :paramtype bucket: str
         :keyword filename: File.
         :paramtype filename: str
-        :keyword fileformat: Format of the file, such as ``csv``.
+        :keyword fileformat: Format of the file: ``csv``\\ , or (extension of this service) ``json``\\
+         , an object a line, or ``parquet``. Left out it is taken from the name.
         :paramtype fileformat: str
         :keyword firstlineheader: Whether the first line holds the names: ``"true"`` or a boolean.
         :paramtype firstlineheader: any
@@ -687,8 +737,8 @@ class DataSource(msrest.serialization.Model):
 class DataTarget(msrest.serialization.Model):
     """Topic, file or table to write.
 
-    :ivar type: ``kafka``\\ , ``bluemixobjectstorage``\\ , ``cloudobjectstorage``\\ , ``dashdb``
-     and the like.
+    :ivar type: ``kafka``\\ ; for a batch ``cloudobjectstorage``\\ , or (extension of this service)
+     ``file``\\ : an absolute path of the service's machine.
     :vartype type: str
     :ivar topic: Kafka: topic.
     :vartype topic: str
@@ -698,7 +748,8 @@ class DataTarget(msrest.serialization.Model):
     :vartype bucket: str
     :ivar filename: File.
     :vartype filename: str
-    :ivar fileformat: Format of the file, such as ``csv``.
+    :ivar fileformat: Format of the file: ``csv``\\ , or (extension of this service) ``json``\\ ,
+     an object a line, or ``parquet``. Left out it is taken from the name.
     :vartype fileformat: str
     :ivar firstlineheader: Whether the first line holds the names: ``"true"`` or a boolean.
     :vartype firstlineheader: any
@@ -735,8 +786,8 @@ class DataTarget(msrest.serialization.Model):
         **kwargs: Any
     ) -> None:
         """
-        :keyword type: ``kafka``\\ , ``bluemixobjectstorage``\\ , ``cloudobjectstorage``\\ , ``dashdb``
-         and the like.
+        :keyword type: ``kafka``\\ ; for a batch ``cloudobjectstorage``\\ , or (extension of this
+         service) ``file``\\ : an absolute path of the service's machine.
         :paramtype type: str
         :keyword topic: Kafka: topic.
         :paramtype topic: str
@@ -746,7 +797,8 @@ class DataTarget(msrest.serialization.Model):
         :paramtype bucket: str
         :keyword filename: File.
         :paramtype filename: str
-        :keyword fileformat: Format of the file, such as ``csv``.
+        :keyword fileformat: Format of the file: ``csv``\\ , or (extension of this service) ``json``\\
+         , an object a line, or ``parquet``. Left out it is taken from the name.
         :paramtype fileformat: str
         :keyword firstlineheader: Whether the first line holds the names: ``"true"`` or a boolean.
         :paramtype firstlineheader: any
@@ -841,8 +893,8 @@ class DeploymentEntity(msrest.serialization.Model):  # pylint: disable=too-many-
     :vartype type: str or ~wmlclient._generated.watson_ml_v3.models.DeploymentType
     :ivar status: Where it stands. Required. Known values are: "INITIALIZING",
      "DEPLOY_IN_PROGRESS", "DEPLOY_SUCCESS", "DEPLOY_FAILURE", "UPDATE_IN_PROGRESS",
-     "UPDATE_SUCCESS", "UPDATE_FAILURE", "ACTIVE", "RUNNING", "STOPPED", "COMPLETED", "SUCCESS",
-     "FAILED", and "ERROR".
+     "UPDATE_SUCCESS", "UPDATE_FAILURE", "ACTIVE", "RUNNING", "STOPPED", "CANCELED", "COMPLETED",
+     "SUCCESS", "FAILED", and "ERROR".
     :vartype status: str or ~wmlclient._generated.watson_ml_v3.models.DeploymentStatus
     :ivar status_message: The status in words.
     :vartype status_message: str
@@ -864,6 +916,8 @@ class DeploymentEntity(msrest.serialization.Model):  # pylint: disable=too-many-
     :vartype deployed_version: ~wmlclient._generated.watson_ml_v3.models.AssetVersion
     :ivar previous_version: Link to one version of an asset.
     :vartype previous_version: ~wmlclient._generated.watson_ml_v3.models.AssetVersion
+    :ivar progress: Extension of this service: rows of a batch so far.
+    :vartype progress: ~wmlclient._generated.watson_ml_v3.models.BatchProgress
     :ivar input: Where a deployment reads.
     :vartype input: ~wmlclient._generated.watson_ml_v3.models.DataInput
     :ivar output: Where a deployment writes.
@@ -918,6 +972,7 @@ class DeploymentEntity(msrest.serialization.Model):  # pylint: disable=too-many-
         "deployable_asset": {"key": "deployable_asset", "type": "AssetReference"},
         "deployed_version": {"key": "deployed_version", "type": "AssetVersion"},
         "previous_version": {"key": "previous_version", "type": "AssetVersion"},
+        "progress": {"key": "progress", "type": "BatchProgress"},
         "input": {"key": "input", "type": "DataInput"},
         "output": {"key": "output", "type": "DataOutput"},
         "dead_letter": {"key": "dead_letter", "type": "DeadLetter"},
@@ -948,6 +1003,7 @@ class DeploymentEntity(msrest.serialization.Model):  # pylint: disable=too-many-
         deployable_asset: Optional["_models.AssetReference"] = None,
         deployed_version: Optional["_models.AssetVersion"] = None,
         previous_version: Optional["_models.AssetVersion"] = None,
+        progress: Optional["_models.BatchProgress"] = None,
         input: Optional["_models.DataInput"] = None,
         output: Optional["_models.DataOutput"] = None,
         dead_letter: Optional["_models.DeadLetter"] = None,
@@ -970,8 +1026,8 @@ class DeploymentEntity(msrest.serialization.Model):  # pylint: disable=too-many-
         :paramtype type: str or ~wmlclient._generated.watson_ml_v3.models.DeploymentType
         :keyword status: Where it stands. Required. Known values are: "INITIALIZING",
          "DEPLOY_IN_PROGRESS", "DEPLOY_SUCCESS", "DEPLOY_FAILURE", "UPDATE_IN_PROGRESS",
-         "UPDATE_SUCCESS", "UPDATE_FAILURE", "ACTIVE", "RUNNING", "STOPPED", "COMPLETED", "SUCCESS",
-         "FAILED", and "ERROR".
+         "UPDATE_SUCCESS", "UPDATE_FAILURE", "ACTIVE", "RUNNING", "STOPPED", "CANCELED", "COMPLETED",
+         "SUCCESS", "FAILED", and "ERROR".
         :paramtype status: str or ~wmlclient._generated.watson_ml_v3.models.DeploymentStatus
         :keyword status_message: The status in words.
         :paramtype status_message: str
@@ -993,6 +1049,8 @@ class DeploymentEntity(msrest.serialization.Model):  # pylint: disable=too-many-
         :paramtype deployed_version: ~wmlclient._generated.watson_ml_v3.models.AssetVersion
         :keyword previous_version: Link to one version of an asset.
         :paramtype previous_version: ~wmlclient._generated.watson_ml_v3.models.AssetVersion
+        :keyword progress: Extension of this service: rows of a batch so far.
+        :paramtype progress: ~wmlclient._generated.watson_ml_v3.models.BatchProgress
         :keyword input: Where a deployment reads.
         :paramtype input: ~wmlclient._generated.watson_ml_v3.models.DataInput
         :keyword output: Where a deployment writes.
@@ -1038,6 +1096,7 @@ class DeploymentEntity(msrest.serialization.Model):  # pylint: disable=too-many-
         self.deployable_asset = deployable_asset
         self.deployed_version = deployed_version
         self.previous_version = previous_version
+        self.progress = progress
         self.input = input
         self.output = output
         self.dead_letter = dead_letter

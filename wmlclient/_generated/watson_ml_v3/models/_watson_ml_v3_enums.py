@@ -21,6 +21,7 @@ class DeploymentStatus(str, Enum, metaclass=CaseInsensitiveEnumMeta):
     ACTIVE = "ACTIVE"
     RUNNING = "RUNNING"
     STOPPED = "STOPPED"
+    CANCELED = "CANCELED"
     COMPLETED = "COMPLETED"
     SUCCESS = "SUCCESS"
     FAILED = "FAILED"

@@ -513,9 +513,10 @@ class InstanceDeploymentsOperations:
         """Change a deployment.
 
         Takes a JSON Patch. A stream takes one ``replace`` of ``/status`` by ``STOPPED`` or ``RUNNING``
-        and answers 204; an online deployment takes ``replace`` of ``/name`` and ``/description``\\ ,
-        or (extension of this service) of ``/deployed_version/url`` by the address of a version of its
-        model, and answers 200.
+        and answers 204; so does a batch, which is cancelled or, once it has ended, run again
+        (extension of this service); an online deployment takes ``replace`` of ``/name`` and
+        ``/description``\\ , or (extension of this service) of ``/deployed_version/url`` by the address
+        of a version of its model, and answers 200.
 
         :param instance_id: Identity of the service instance. Required.
         :type instance_id: str
@@ -544,9 +545,10 @@ class InstanceDeploymentsOperations:
         """Change a deployment.
 
         Takes a JSON Patch. A stream takes one ``replace`` of ``/status`` by ``STOPPED`` or ``RUNNING``
-        and answers 204; an online deployment takes ``replace`` of ``/name`` and ``/description``\\ ,
-        or (extension of this service) of ``/deployed_version/url`` by the address of a version of its
-        model, and answers 200.
+        and answers 204; so does a batch, which is cancelled or, once it has ended, run again
+        (extension of this service); an online deployment takes ``replace`` of ``/name`` and
+        ``/description``\\ , or (extension of this service) of ``/deployed_version/url`` by the address
+        of a version of its model, and answers 200.
 
         :param instance_id: Identity of the service instance. Required.
         :type instance_id: str
@@ -569,9 +571,10 @@ class InstanceDeploymentsOperations:
         """Change a deployment.
 
         Takes a JSON Patch. A stream takes one ``replace`` of ``/status`` by ``STOPPED`` or ``RUNNING``
-        and answers 204; an online deployment takes ``replace`` of ``/name`` and ``/description``\\ ,
-        or (extension of this service) of ``/deployed_version/url`` by the address of a version of its
-        model, and answers 200.
+        and answers 204; so does a batch, which is cancelled or, once it has ended, run again
+        (extension of this service); an online deployment takes ``replace`` of ``/name`` and
+        ``/description``\\ , or (extension of this service) of ``/deployed_version/url`` by the address
+        of a version of its model, and answers 200.
 
         :param instance_id: Identity of the service instance. Required.
         :type instance_id: str

@@ -159,6 +159,10 @@ class Views:
                 entity["stream"] = _progress(progress)
             if deployment.spark_service is not None:
                 entity["spark_service"] = connections.masked_spark_service(deployment.spark_service)
+        if deployment.progress is not None:
+            entity["progress"] = deployment.progress
+        if deployment.status == "COMPLETED":
+            entity["status_message"] = "SUCCESS"
         if deployment.failure:
             entity["status_message"] = deployment.failure[0]["message"]
             entity["status_details"] = {

@@ -1,0 +1,1 @@
+"""Batches: files in, scored files out, in a process of its own for each job."""
