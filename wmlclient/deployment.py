@@ -347,9 +347,7 @@ class Deployment(StreamCalls):
             ConfigError: it never ran another version.
         """
         if self.refresh().previous_version is None:
-            raise ConfigError(
-                f"Deployment {self.name!r} never ran another version. Use .update(version) with one of model.versions."
-            )
+            raise ConfigError(f"Deployment {self.name!r} never ran another version. Use .update(version).")
         return self.update(self.previous_version, timeout=timeout)
 
     def delete(self, *, ignore_spark_errors: bool = False) -> None:

@@ -246,6 +246,7 @@ class TestWatson:
             "ParityExample",
             "DeadLetter",
             "RowError",
+            "BatchProgress",
             "BillOfMaterials",
             "StageMaterials",
             "ColumnMaterials",

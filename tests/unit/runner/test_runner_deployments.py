@@ -299,7 +299,6 @@ def test_a_models_deletion_that_a_crash_interrupts_is_finished_after_the_restart
 @pytest.mark.parametrize(
     ("kind", "error", "code"),
     [
-        ("batch", Invalid, "invalid_request_payload"),
         ("virtual", Invalid, "not_supported_deployment_type"),
         ("x" * 1000, Invalid, "not_supported_deployment_type"),
     ],
@@ -311,6 +310,13 @@ def test_other_kinds_are_refused_by_name(
     with pytest.raises(error, match=kind[:20]) as caught:
         world.engine.deployments.create(version.model_id, {"name": "x", "type": kind}, None)
     assert caught.value.code == code
+
+
+def test_a_batch_without_places_is_refused_and_not_kept(world: Any, content: bytes) -> None:
+    version = world.upload(content)
+    with pytest.raises(Invalid, match="required fields: input"):
+        world.engine.deployments.create(version.model_id, {"name": "x", "type": "batch"}, None)
+    assert world.engine.store.deployments.all() == []
 
 
 def test_a_model_without_content_cannot_be_deployed(world: Any) -> None:

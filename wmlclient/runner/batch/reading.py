@@ -18,7 +18,7 @@ from pyarrow import parquet
 from .failures import JobFailed
 from .tables import arrow_type
 
-ROWS = 16384
+ROWS = 8192
 _BLOCK = 4 << 20
 
 

@@ -13,8 +13,8 @@ from wmlclient.wire import words_for_non_finite
 
 from .tables import VECTOR, with_spark_schema
 
-_GROUP_ROWS = 1 << 17
-_GROUP_BYTES = 32 << 20
+_GROUP_ROWS = 1 << 16
+_GROUP_BYTES = 16 << 20
 
 
 class Writer(Protocol):
