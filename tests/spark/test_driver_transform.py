@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import wait
+from pathlib import Path
 from typing import Any
 
 import pytest
 from spark_stand import Fitted
 
 from wmlclient.runner.engine.ports import TransformFailed, TransformResult
+from wmlclient.runner.engine.spark_scorer import SparkScorer
+from wmlclient.runner.spark.pool import DriverPool
 from wmlclient.runner.spark.runner import DriverRunner
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(300)]
@@ -106,6 +109,18 @@ def test_a_bad_row_is_refused_with_sparks_reason(runner: DriverRunner, pipelines
     assert "no column 'y'" in refused(runner, model, ["y"], [[1]])
     assert "NullPointerException" in refused(runner, pipelines["text"], ["text"], [[None]])
     assert "text" in refused(runner, pipelines["text"], ["id"], [[1]])
+
+
+def test_bad_rows_are_found_among_good_ones(driver_pool: DriverPool, pipelines: dict[str, Fitted]) -> None:
+    model = pipelines["text"]
+    scorer = SparkScorer(driver_pool, Path(model.path), model.schema)
+    rows = [[f"word {n}", n] for n in range(60)]
+    rows[7][0] = rows[51][0] = None
+    found = scorer.score(["text", "id"], rows).result(SECONDS)
+    assert [error.row for error in found.errors] == [7, 51]
+    assert all("NullPointerException" in error.reason for error in found.errors)
+    assert [row[1] for row in found.values] == list(range(60))
+    assert [n for n, row in enumerate(found.values) if row[-1] is None] == [7, 51]
 
 
 def test_non_finite_numbers_travel_as_strings(runner: DriverRunner, pipelines: dict[str, Fitted]) -> None:

@@ -54,7 +54,7 @@ def cases(version: str) -> Any:
 
 
 def plain(table: Table) -> Table:
-    """The table with dense vectors. Spark before 4.1 made some vectors sparse that are dense since: equal, in another form."""
+    """The table with dense vectors. Spark before 4.1 made some sparse that are dense since: equal, in another form."""
     wide = [n for n, name in enumerate(table.fields) if table.dtypes[name] == "vector"]
     rows = [list(row) for row in table.values]
     for row in rows:
@@ -98,7 +98,9 @@ def test_every_model_of_every_version(version: str) -> None:
             continue
         ours = scoring.load(unpacked(version) / name, schema).transform_table(names, rows)
         assert list(ours.fields) == list(theirs.fields), name
-        found = parity.compare(plain(ours), plain(theirs)) if version < "4.1" else parity.compare(ours, theirs)
+        found = (
+            parity.compare(plain(ours), plain(theirs)) if version < "4.1" else parity.compare(ours, theirs)
+        )
         if found.mismatches:
             wrong[name] = found.examples[:2]
         assert found.rows == len(case["rows"]) > 20
