@@ -89,6 +89,10 @@ def main() -> int:
                 rate >= 1000 and not rates[OURS]["bad"],
             )
         )
+        forks = forks_a_second()
+        figures.append(
+            Figure("requests a second, 4 connections, 2 cores", rate, "1/s", forks, "bare forks, one core")
+        )
         start = statistics.median(warm)
         figures.append(Figure("publish to first answer", start, "s", limit="<= 1 s", met=start <= 1.0))
     shown = report("a web service of a trivial function", figures)
@@ -145,6 +149,24 @@ def load(url: str, token: str, body: str, seconds: float) -> dict[str, Any]:
     )
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def forks_a_second(seconds: float = 2.0) -> float:
+    """How often a bare interpreter can fork, and wait for a copy that ends at once: what a request costs at least."""
+    code = (
+        "import os, time\n"
+        f"until, count = time.perf_counter() + {seconds}, 0\n"
+        "while time.perf_counter() < until:\n"
+        "    pid = os.fork()\n"
+        "    if pid == 0: os._exit(0)\n"
+        "    os.waitpid(pid, 0)\n"
+        "    count += 1\n"
+        f"print(count / {seconds})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    return float(done.stdout)
 
 
 @contextlib.contextmanager

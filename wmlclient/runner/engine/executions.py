@@ -156,12 +156,11 @@ class ExecutionService:
         return found
 
     def results(self, execution: Execution) -> dict[int, bytes]:
-        """Results so far, by the number of their request."""
+        """Results so far, by the number of their request. What is shown is written down before."""
         live = self._live.get(execution.id)
-        if live is None:
-            return self._store.executions.results(execution.id)
-        with live.lock:
-            return {**self._store.executions.results(execution.id), **live.unwritten}
+        if live is not None:
+            self._flush(live)
+        return self._store.executions.results(execution.id)
 
     def result(self, execution: Execution, number: int) -> dict[str, Any] | None:
         """The result of one request; None while there is none.
@@ -174,8 +173,9 @@ class ExecutionService:
                 "record_not_found", f"The batch execution has {execution.total} records, counted from 0."
             )
         live = self._live.get(execution.id)
-        raw = live.unwritten.get(number) if live is not None else None
-        raw = raw or self._store.executions.result(execution.id, number)
+        if live is not None:
+            self._flush(live)
+        raw = self._store.executions.result(execution.id, number)
         found: dict[str, Any] | None = None if raw is None else orjson.loads(raw)
         return found
 
@@ -264,9 +264,17 @@ class ExecutionService:
         live.failed = True
         return None
 
-    def _write(self, live: _Live, state: str, once: bool = False) -> None:
+    def _write(self, live: _Live, state: str, once: bool = False, more: bool = False) -> None:
+        """Write down what is not yet.
+
+        Args:
+            live: The execution.
+            state: Its state now.
+            once: Whether only the first call counts.
+            more: Whether only a call with results counts: one that comes after the last must not change the state.
+        """
         with live.lock:
-            if live.cancelled or (once and live.started):
+            if live.cancelled or (once and live.started) or (more and not live.unwritten):
                 return
             live.started = True
             try:
@@ -275,6 +283,10 @@ class ExecutionService:
                 live.cancelled = True
             live.unwritten = {}
             live.written_at = time.monotonic()
+
+    def _flush(self, live: _Live) -> None:
+        if live.unwritten:
+            self._write(live, "InProgress", more=True)
 
     def _finish(self, live: _Live) -> None:
         try:
