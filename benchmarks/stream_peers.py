@@ -33,22 +33,35 @@ def watched(task: dict[str, Any], done: Any) -> None:
 
 
 def native(task: dict[str, Any]) -> None:
+    """A worker. It takes no record before it is told to go, so that all workers have their partitions by then."""
     from wmlclient.runner import lines
     from wmlclient.runner.streams.loop import StreamLoop
     from wmlclient.runner.streams.model import StreamModel
 
     spec = lines.spec_from_json(task["spec"])
-    running = threading.Event()
-    loop = StreamLoop(
-        spec,
-        StreamModel.open(Path(spec.model_dir), spec.input_schema),
-        task["name"],
-        False,
-        lambda kind, _: running.set() if kind == "running" else None,
-    )
+    ready, go = threading.Event(), threading.Event()
+
+    def tell(kind: str, details: dict[str, Any]) -> None:
+        if kind == "progress" and len(details.get("lag", ())) == task["partitions"]:
+            ready.set()
+
+    model = StreamModel.open(Path(spec.model_dir), spec.input_schema)
+    loop = StreamLoop(spec, model, task["name"], False, tell)
+    work = loop._work
+
+    def held(messages: Any, membership: Any, *more: Any) -> None:
+        if go.is_set():
+            return work(messages, membership, *more)
+        membership.resume()
+        return time.sleep(0.02)
+
+    loop._work = held  # type: ignore[method-assign]
     threading.Thread(target=loop.run, daemon=True).start()
-    running.wait()
-    watched(task, lambda: loop.counts.records_in or 1)
+    ready.wait()
+    print(json.dumps({"ready": time.time()}), flush=True)
+    sys.stdin.readline()
+    go.set()
+    sys.stdin.read()
 
 
 def bare(task: dict[str, Any]) -> None:

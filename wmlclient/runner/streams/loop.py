@@ -179,7 +179,8 @@ class StreamLoop:
         membership.done(following)
         self._trouble, self._careful = 0, max(0, self._careful - len(messages))
         now = _now_ms()
-        ages = [now - message.timestamp()[1] for message in messages[-256:]]
+        times = (message.timestamp() for message in messages[-256:])
+        ages = [now - at for kind, at in times if kind]
         self.counts.done(len(messages), batch.dead, ages, now)
 
     def _given_up(self, error: Any, membership: Membership, delivery: Delivery) -> None:

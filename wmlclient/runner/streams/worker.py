@@ -7,6 +7,7 @@ once: what it had under way was never committed. Its events go to stdout, see :m
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -61,6 +62,9 @@ class Worker:
         from wmlclient.runner.streams.model import StreamModel
 
         model = StreamModel.open(Path(spec.model_dir), spec.input_schema)
+        # What is loaded now stays, and a batch's thousands of values hold no cycles to look for.
+        gc.freeze()
+        gc.set_threshold(100_000, 20, 20)
         self._loop = StreamLoop(spec, model, name, lasting, self._tell)
         if self._stopping.is_set():
             self._loop.stop()
