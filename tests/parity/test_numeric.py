@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import prove
+from harness import SPARK_3, prove
 from vectors import vectors
 
 pytestmark = pytest.mark.spark
 
 INF = float("inf")
+NULLS = not SPARK_3
+"""Of a null, Binarizer makes 0.0 since Spark 4; it made null before."""
 ODD = [[0.0], [-0.0], ["NaN"], ["Infinity"], ["-Infinity"], [None], [1e308], [-1e308], [5e-324], [-5e-324]]
 
 
@@ -20,9 +22,8 @@ def test_binarizer_of_doubles(spark: Any, tmp_path: Path, threshold: float) -> N
     from pyspark.ml.feature import Binarizer
 
     stage = Binarizer(inputCol="a", outputCol="o", threshold=threshold)
-    proof = prove(
-        spark, stage, "a double", tmp_path, values=[*ODD, [0.5], [-1.0]], nulls=True, invalid=True, least=1.0
-    )
+    values = [*(row for row in ODD if NULLS or row != [None]), [0.5], [-1.0]]
+    proof = prove(spark, stage, "a double", tmp_path, values=values, nulls=NULLS, invalid=True, least=1.0)
     assert proof.bit_equal
 
 
@@ -42,8 +43,8 @@ def test_binarizer_of_several_columns(spark: Any, tmp_path: Path) -> None:
 
     several = {"inputCols": ["a", "b"], "outputCols": ["c", "d"]}
     each = Binarizer(thresholds=[0.5, -1.0], **several)
-    prove(spark, each, "a double, b double", tmp_path / "each", nulls=True, invalid=True)
-    prove(spark, Binarizer(threshold=2.0, **several), "a double, b double", tmp_path / "one", nulls=True)
+    prove(spark, each, "a double, b double", tmp_path / "each", nulls=NULLS, invalid=True)
+    prove(spark, Binarizer(threshold=2.0, **several), "a double, b double", tmp_path / "one", nulls=NULLS)
 
 
 SPLITS = [-INF, -1.0, -0.0, 0.1, 1e300, INF]
