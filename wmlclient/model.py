@@ -272,6 +272,25 @@ class Model:
                 chunks = api.download_content(self.id, versions.id_of(version), decompress=False)
         versions.write(chunks, path)
 
+    def score_frame(self, frame: Any) -> Any:
+        """Scores a data frame where it is, without a deployment.
+
+        Args:
+            frame: a pandas DataFrame, scored in this process by the native scorer; or one of Spark, transformed in its
+                own session.
+
+        Returns:
+            A frame of the same kind with every column of the model's output; see
+            :meth:`wmlclient.scoring.Scorer.transform`.
+
+        Raises:
+            NotSupportedError: a pandas frame, but the native scorer does not give Spark's numbers for this model.
+            PayloadError: it is no data frame.
+        """
+        from wmlclient.frames import score_frame
+
+        return score_frame(self, frame)
+
     def deploy(
         self,
         name: str,

@@ -87,6 +87,15 @@ def test_parquet_to_parquet(run: Callable[..., Any], model: Path, tmp_path: Path
     assert left(tmp_path) == ["in.parquet", "out.parquet"]
 
 
+def test_words_of_any_alphabet(run: Callable[..., Any], model: Path, tmp_path: Path) -> None:
+    texts = ["Ärger  über ÖL", "", " ", "日本 語", "plain words", "🙂 ok"]
+    rows = [{"id": number, "text": text} for number, text in enumerate(texts * 10)]
+    parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "in.parquet")
+    run("in.parquet", "out.parquet")
+    words = parquet.read_table(tmp_path / "out.parquet")["words"].to_pylist()
+    assert words == [row["words"] for row in expected(model, rows)]
+
+
 def test_csv_to_csv_and_its_bad_rows(run: Callable[..., Any], model: Path, tmp_path: Path) -> None:
     lines = ["id,text,other", "1,what a day,x", "one,so sad,y", "3,only two", '4,"a, ""b""\nc",', "5,,z"]
     (tmp_path / "in.csv").write_text("\n".join(lines) + "\n", "utf-8")

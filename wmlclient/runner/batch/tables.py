@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from wmlclient.scoring.blocks import DenseBlock, SparseBlock, rows_of
+from wmlclient.scoring.blocks import DenseBlock, SparseBlock, WordsBlock, rows_of
 from wmlclient.scoring.types import json_type, simple_type
 from wmlclient.scoring.values import Sparse
 
@@ -73,9 +73,23 @@ def array_of(block: Any, short: str) -> pa.Array:
     if short == "vector":
         return _vectors(block)
     kind = arrow_type(short)
+    if isinstance(block, WordsBlock):
+        return _words(block, kind)
     if isinstance(block, np.ndarray):
         return pa.array(block, type=kind)
     return pa.array(rows_of(block), type=kind)
+
+
+def _words(block: WordsBlock, kind: pa.DataType | None) -> pa.Array:
+    """Copied byte by byte, without a Python string on the way."""
+    lengths = block.ends - block.starts
+    offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
+    places = np.repeat(block.starts - offsets[:-1], lengths) + np.arange(offsets[-1])
+    words = pa.StringArray.from_buffers(
+        len(lengths), pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(block.text[places]))
+    )
+    ends = np.concatenate(([0], np.cumsum(block.counts))).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(ends), words, type=kind)
 
 
 def _vectors(block: Any) -> pa.Array:

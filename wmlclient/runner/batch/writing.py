@@ -31,7 +31,15 @@ class Writer(Protocol):
 
 class _Parquet:
     def __init__(self, file: Any, schema: pa.Schema) -> None:
-        self._writer = parquet.ParquetWriter(file, with_spark_schema(schema), compression="snappy")
+        # Numbers of a model hardly repeat: a dictionary of them is work for nothing.
+        texts = [
+            f"{each.name}.list.element" if pa.types.is_list(each.type) else each.name
+            for each in schema
+            if pa.string() in (each.type, getattr(each.type, "value_type", None))
+        ]
+        self._writer = parquet.ParquetWriter(
+            file, with_spark_schema(schema), compression="snappy", use_dictionary=texts
+        )
         self._waiting: list[pa.Table] = []
         self._rows = self._bytes = 0
 
