@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import signal
 import threading
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 import requests
 from contract_service import Service
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from ml_service import MlUser, first_user, other_user
 from runner_fakes import eventually
 
@@ -313,6 +316,27 @@ class TestFailures:
     def test_too_much_memory(self, published: Published) -> None:
         body = published.result(published("x = bytearray(20 << 30)"))
         assert body["errorMessage"] == "MemoryError"
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    body=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from("xyz"), inner),
+        max_leaves=8,
+    )
+)
+def test_any_body_has_an_answer(published: Published, name: str, body: Any) -> None:
+    answer = published.raw(name, data=json.dumps(body))
+    assert answer.status_code in (200, 400)
+    if answer.status_code == 200 and answer.json()["success"]:
+        assert answer.json()["outputParameters"] == {"y": body["x"]}
+    elif answer.status_code == 200:  # a whole number that is written as 1e300
+        assert "64 bits" in answer.json()["errorMessage"]
 
 
 def test_many_at_once(published: Published) -> None:
