@@ -196,18 +196,17 @@ def test_objects_of_an_s3_compatible_storage(batching: Service, model: wmlclient
 
 
 @pytest.mark.parametrize(
-    ("bucket", "name", "code"),
-    [("tweets", "none.csv", "file_not_found"), ("nobody", "in.csv", "file_not_found")],
+    ("source", "target"),
+    [("tweets/none.csv", "tweets"), ("nobody/in.csv", "tweets"), ("tweets/in.csv", "nobody")],
 )
-def test_objects_that_are_missing(
-    model: wmlclient.Model, storage: str, bucket: str, name: str, code: str
-) -> None:
+def test_objects_that_are_missing(model: wmlclient.Model, storage: str, source: str, target: str) -> None:
     there = wmlclient.ObjectStorage(storage, access_key="key", secret_key=SECRET)
-    batch = model.deploy("s3", source=there.file(bucket, name), target=there.file("tweets", "never.parquet"))
-    with pytest.raises(errors.DeploymentFailedError) as failed:
+    bucket, _, name = source.partition("/")
+    batch = model.deploy("s3", source=there.file(bucket, name), target=there.file(target, "never.parquet"))
+    with pytest.raises(errors.DeploymentFailedError, match="no such file, folder or bucket") as failed:
         batch.wait(120)
-    assert failed.value.code == code
-    assert requests.get(f"{storage}/tweets/never.parquet", timeout=10).status_code == 404
+    assert failed.value.code == "file_not_found"
+    assert requests.get(f"{storage}/{target}/never.parquet", timeout=10).status_code == 404
 
 
 def test_a_storage_that_is_down(model: wmlclient.Model, data: Path) -> None:

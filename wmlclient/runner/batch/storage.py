@@ -119,7 +119,7 @@ class Objects:
     def create(self, place: dict[str, Any]) -> Output:
         """An object to write; one of its name is replaced at the end."""
         # Asked at once: a wrong bucket or key is to fail before hours of work.
-        self._fs.ls(place["bucket"], refresh=True)
+        self._fs.call_s3("head_bucket", Bucket=place["bucket"])
         file = self._fs.open(_key(place), "wb", block_size=_PART, autocommit=False)
 
         def finish() -> None:
