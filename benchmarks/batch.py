@@ -65,7 +65,7 @@ class Memory:
     def _watch(self) -> None:
         while not self._over.wait(0.1):
             total = 0
-            for process in self._runner.children(recursive=True):
+            for process in self._processes():
                 try:
                     # Pages that processes share count once in all, where the system tells.
                     told = process.memory_full_info()
@@ -74,6 +74,16 @@ class Memory:
                     continue
             self.most = max(self.most, total)
 
+    def _processes(self) -> list[psutil.Process]:
+        """The job and what it has started; the runner has other children, too."""
+        for child in self._runner.children():
+            try:
+                if "wmlclient.runner.batch.job" in child.cmdline():
+                    return [child, *child.children(recursive=True)]
+            except psutil.NoSuchProcess:
+                continue
+        return []
+
 
 def ours(model: Path, given: Path, taken: Path) -> tuple[float, int]:
     """Seconds of a batch deployment, and its memory."""
@@ -81,7 +91,7 @@ def ours(model: Path, given: Path, taken: Path) -> tuple[float, int]:
         published = client.models.publish(
             model, "batch", training_schema=saved_models.TEXT_SCHEMA, label_col="label"
         )
-        # The check against Spark starts a Spark, which is to be gone before memory is looked at.
+        # The check against Spark starts a Spark, which is to be gone before anything is measured.
         published.wait_parity()
         runner = client._local._runner.pid if client._local is not None else None
         assert runner is not None
