@@ -79,7 +79,8 @@ def read(file: Any, format: str, header: bool, types: dict[str, str]) -> Reader:
     """
     if format == "parquet":
         try:
-            opened = parquet.ParquetFile(file)
+            # Buffered beforehand, the whole file would stay in memory until its end.
+            opened = parquet.ParquetFile(file, pre_buffer=False, buffer_size=_BLOCK)
         except pa.ArrowInvalid as error:
             raise JobFailed("invalid_input_data", f"The source is no Parquet file: {error}") from None
         return Reader(_of_parquet(opened, types), opened.metadata.num_rows)
