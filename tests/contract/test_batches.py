@@ -149,8 +149,6 @@ def test_a_spark_service_scores_what_its_header_names(
 @pytest.fixture(scope="module")
 def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an S3-compatible server with a bucket of tweets, which asks for a key."""
-    pytest.importorskip("moto.server")
-    pytest.importorskip("s3fs")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -210,7 +208,6 @@ def test_objects_that_are_missing(model: wmlclient.Model, storage: str, source: 
 
 
 def test_a_storage_that_is_down(model: wmlclient.Model, data: Path) -> None:
-    pytest.importorskip("s3fs")
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"

@@ -36,6 +36,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             .config("spark.sql.warehouse.dir", str(home / "warehouse"))
             .config("spark.local.dir", str(home))
             .config("spark.ui.showConsoleProgress", "false")
+            # What Spark 4 has by default; before, SQL wrapped what overflows and made null of a division by zero.
+            .config("spark.sql.ansi.enabled", "true")
             .config("spark.log.level", "OFF")
             .getOrCreate()
         )

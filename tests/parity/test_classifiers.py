@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import ROWS, SEED, prove, rows_each
+from harness import ROWS, SEED, SPARK_3, prove, rows_each
 
 pytestmark = pytest.mark.spark
 
@@ -219,7 +219,9 @@ def test_one_vs_rest(spark: Any, tmp_path: Path, name: str) -> None:
 
     train = numbers(spark, 3)
     model = fitted(OneVsRest(classifier=classifier(name)), train)
-    rows = [[["Infinity", *[0.0] * 5]], [["NaN"] * 6], [None]]
+    rows: list[list[Any]] = [[None]]
+    if not SPARK_3:  # which says 0.0 where all classes are NaN, and not -1.0
+        rows += [[["Infinity", *[0.0] * 5]], [["NaN"] * 6]]
     for params in ({}, {"predictionCol": ""}):
         count = max(ROWS, 10_000) if name == "LogisticRegression" and not params else 1_000
         other = varied(model, params)

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import prove, rows_each
+from harness import SPARK_3, prove, rows_each
 from vectors import vectors
 
 pytestmark = pytest.mark.spark
+since_4 = pytest.mark.skipif(SPARK_3, reason="Spark 3 has no TargetEncoder")
 
 
 @pytest.mark.parametrize("size", [1, 7, 100])
@@ -31,6 +32,7 @@ def test_word2vec(spark: Any, tmp_path: Path, size: int) -> None:
     assert proof.bit_equal
 
 
+@since_4
 @pytest.mark.parametrize("invalid", ["error", "keep"])
 @pytest.mark.parametrize("target", ["binary", "continuous"])
 @pytest.mark.parametrize("smoothing", [0.0, 2.5])
@@ -67,6 +69,7 @@ def test_target_encoder(spark: Any, tmp_path: Path, invalid: str, target: str, s
     assert proof.bit_equal
 
 
+@since_4
 def test_target_encoder_names_its_column(spark: Any, tmp_path: Path) -> None:
     from pyspark.ml.feature import TargetEncoder
 

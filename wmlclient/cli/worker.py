@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
+import shutil
 import signal
 import tempfile
 import threading
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from wmlclient.connections import KafkaConnection
     from wmlclient.deployment import Deployment
 
+_STOP_SECONDS = 15.0
 _LOOK_SECONDS = 5.0
 
 
@@ -49,8 +52,15 @@ def command(ctx: click.Context, deployment_id: str) -> None:
             model = StreamModel.open(Path(spec.model_dir), spec.input_schema)
             # A name of its own each time: it leaves its partitions to the others when it ends.
             loop = StreamLoop(spec, model, uuid.uuid4().hex, False, _tell)
+
+            def stop(*_: Any) -> None:
+                loop.stop()
+                timer = threading.Timer(_STOP_SECONDS, _leave, (folder,))
+                timer.daemon = True
+                timer.start()
+
             for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda *_: loop.stop())
+                signal.signal(number, stop)
             done = threading.Event()
             threading.Thread(target=_watch, args=(deployment, loop, done), daemon=True).start()
             try:
@@ -60,6 +70,12 @@ def command(ctx: click.Context, deployment_id: str) -> None:
         except PortError as error:
             raise LocalModeError(error.message, code=error.code) from None
     click.echo(f"done: {loop.counts.records_in} records, {loop.counts.dead_letters} dead letters")
+
+
+def _leave(folder: str) -> None:
+    """End with a batch under way, as a broker that does not answer would have it go on: it was never committed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(0)
 
 
 def _check(deployment: Deployment) -> None:

@@ -29,7 +29,10 @@ def connection(endpoint: KafkaEndpoint) -> dict[str, Any]:
         "bootstrap.servers": ",".join(endpoint.brokers),
         "security.protocol": endpoint.security_protocol,
         "client.id": "wmlclient",
+        # A broker that is down for a while shall not fill a worker's log.
+        "reconnect.backoff.ms": 250,
         "reconnect.backoff.max.ms": 2_000,
+        "log.connection.close": False,
         "enable.metrics.push": False,
     }
     if endpoint.security_protocol.startswith("SASL"):

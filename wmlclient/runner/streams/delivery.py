@@ -125,7 +125,7 @@ class ExactlyOnce(_Producers):
 
     def _begin(self, producer: Producer) -> None:
         # Ends the transaction that was left open under this id, and fences off whoever opened it.
-        again(lambda: producer.init_transactions(ANSWER_SECONDS))
+        again(producer.init_transactions)
 
     def send(self, records: Sequence[Outgoing], membership: Membership, following: dict[int, int]) -> None:
         """See :meth:`Delivery.send`."""
@@ -137,8 +137,8 @@ class ExactlyOnce(_Producers):
             producer.begin_transaction()
             self._produce(producer, records)
             offsets = membership.offsets(following)
-            again(lambda: producer.send_offsets_to_transaction(offsets, proof, ANSWER_SECONDS))
-            again(lambda: producer.commit_transaction(ANSWER_SECONDS))
+            again(lambda left: producer.send_offsets_to_transaction(offsets, proof, left))
+            again(producer.commit_transaction)
         except KafkaException as problem:
             producer.poll(0)
             self._abort(producer, problem.args[0])
@@ -154,7 +154,7 @@ class ExactlyOnce(_Producers):
         """Leave nothing open. Only an error that says so leaves a producer that may be used again."""
         if error.txn_requires_abort() and not error.fatal():
             try:
-                again(lambda: producer.abort_transaction(ANSWER_SECONDS))
+                again(producer.abort_transaction)
                 return
             except KafkaException as problem:
                 logger.warning("a transaction cannot be aborted: %s", problem)
@@ -184,8 +184,12 @@ class AtLeastOnce(_Producers):
         membership.commit(following)
 
 
-def again(call: Callable[[], Any], seconds: float = ANSWER_SECONDS) -> None:
+def again(call: Callable[[float], Any], seconds: float = ANSWER_SECONDS) -> None:
     """Call until it has worked: the client's transaction calls are taken up where they were.
+
+    Args:
+        call: Takes the seconds that are left, and is to take no longer.
+        seconds: For all calls together.
 
     Raises:
         KafkaException: It failed in a way that calling again does not help, or for too long.
@@ -193,7 +197,7 @@ def again(call: Callable[[], Any], seconds: float = ANSWER_SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while True:
         try:
-            call()
+            call(max(0.1, deadline - time.monotonic()))
             return
         except KafkaException as problem:
             error: KafkaError = problem.args[0]

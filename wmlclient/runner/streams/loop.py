@@ -190,7 +190,8 @@ class StreamLoop:
         pause = _PAUSES[min(self._trouble, len(_PAUSES) - 1)]
         self._trouble += 1
         logger.warning("%s (%s); going on from the committed offsets in %.2f s", error.str(), error, pause)
-        self._stopping.wait(pause)
+        if self._stopping.wait(pause):
+            return  # the next start settles it
         try:
             delivery.ready()
             if error.fatal() or self._trouble > len(_PAUSES):
