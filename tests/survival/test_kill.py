@@ -141,6 +141,52 @@ def test_stream_survives_kill_of_the_service(served: Served, pipeline_model: Any
     found.delete()
 
 
+def test_a_native_stream_survives_kill_of_the_service_exactly_once(
+    served: Served, pipeline_model: Any
+) -> None:
+    """kill -9 while records flow, with a worker from elsewhere in the group: nothing lost, nothing double."""
+    model, train = pipeline_model
+    client = served.start()
+    published = client.models.publish(model, name="m", sample=train, label_col="label")
+    source, target = client.kafka.topic("in").create(4), client.kafka.topic("out").create(4)
+    stream = published.deploy("s", source=source, target=target, receipts=True, workers=2).wait(timeout=180)
+    assert (stream.engine, stream.delivery) == ("native", "exactly_once")
+    argv = [
+        str(Path(sys.executable).parent / "wmlclient"),
+        "--credentials",
+        str(served.home / "credentials.json"),
+    ]
+    worker = subprocess.Popen([*argv, "worker", stream.id], stdout=subprocess.PIPE, text=True)
+    try:
+        assert worker.stdout is not None
+        assert worker.stdout.readline().startswith("running, partitions")
+        source.send([{"id": i, "text": TEXTS[i % 4]} for i in range(2000)])
+        wait_until(lambda: len(target.read(timeout=5)) >= 100, 60, "first records")
+        source.send([{"id": i, "text": TEXTS[i % 4]} for i in range(2000, 4000)] + ["no JSON"])
+        family = served.family()
+        assert served.end(signal.SIGKILL) == -signal.SIGKILL
+        wait_gone(family)
+
+        again = served.start()
+        found = again.deployments.get(stream.id).wait(timeout=180)
+        source = again.kafka.topic("in")
+        source.send([{"id": i, "text": TEXTS[i % 4]} for i in range(4000, 5000)])
+        worker.terminate()
+        assert worker.wait(60) == 0
+        source.send([{"id": i, "text": TEXTS[i % 4]} for i in range(5000, 6000)])
+        # A worker that had to leave its transaction open hides what was sent after it, until Kafka ends it.
+        wait_until(lambda: found.audit(again.kafka).outputs >= 6000, 150, "every record")
+        audit = found.audit(again.kafka)
+        assert audit.ok, str(audit)
+        assert (audit.inputs, audit.outputs, audit.dead_letters) == (6001, 6000, 1)
+        assert [letter.reason for letter in found.dead_letters(again.kafka)] == ["malformed JSON"]
+        wait_until(lambda: (p := found.progress) is not None and sum(p.lag.values()) == 0, 30, "no lag")
+        found.delete()
+    finally:
+        worker.kill()
+        worker.wait()
+
+
 def test_sigterm_takes_everything_along(served: Served, pipeline_model: Any) -> None:
     model, train = pipeline_model
     client = served.start()

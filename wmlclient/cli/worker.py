@@ -9,7 +9,9 @@ import shutil
 import signal
 import tempfile
 import threading
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +25,11 @@ if TYPE_CHECKING:
     from wmlclient.connections import KafkaConnection
     from wmlclient.deployment import Deployment
 
+_PULSE_SECONDS = 0.5
+#: A batch that is under way has so long to end after a signal.
 _STOP_SECONDS = 15.0
+#: A worker tells of itself twice a second, and waits for Kafka's client some 20 s at the most, if that does as it says.
+_SILENT_SECONDS = 90.0
 _LOOK_SECONDS = 5.0
 
 
@@ -51,20 +57,18 @@ def command(ctx: click.Context, deployment_id: str) -> None:
         try:
             model = StreamModel.open(Path(spec.model_dir), spec.input_schema)
             # A name of its own each time: it leaves its partitions to the others when it ends.
-            loop = StreamLoop(spec, model, uuid.uuid4().hex, False, _tell)
-
-            def stop(*_: Any) -> None:
-                loop.stop()
-                timer = threading.Timer(_STOP_SECONDS, _leave, (folder,))
-                timer.daemon = True
-                timer.start()
-
+            pulse = _Pulse()
+            loop = StreamLoop(spec, model, uuid.uuid4().hex, False, pulse.tell)
             for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, stop)
+                signal.signal(number, lambda *_: pulse.stop(loop))
             done = threading.Event()
             threading.Thread(target=_watch, args=(deployment, loop, done), daemon=True).start()
             try:
-                loop.run()
+                # Not in this thread: a call of Kafka's client that hangs would keep signals from being heard.
+                work = ThreadPoolExecutor(1).submit(loop.run)
+                while not wait([work], _PULSE_SECONDS).done:
+                    pulse.check(folder)
+                work.result()
             finally:
                 done.set()
         except PortError as error:
@@ -72,10 +76,34 @@ def command(ctx: click.Context, deployment_id: str) -> None:
     click.echo(f"done: {loop.counts.records_in} records, {loop.counts.dead_letters} dead letters")
 
 
-def _leave(folder: str) -> None:
-    """End with a batch under way, as a broker that does not answer would have it go on: it was never committed."""
-    shutil.rmtree(folder, ignore_errors=True)
-    os._exit(0)
+class _Pulse:
+    """Whether the work goes on. Where it does not, this process ends: what is under way was never committed."""
+
+    def __init__(self) -> None:
+        self._heard = time.monotonic()
+        self._stopped: float | None = None
+
+    def tell(self, kind: str, details: dict[str, Any]) -> None:
+        self._heard = time.monotonic()
+        _tell(kind, details)
+
+    def stop(self, loop: Any) -> None:
+        loop.stop()
+        self._stopped = self._stopped or time.monotonic()
+
+    def check(self, folder: str) -> None:
+        now = time.monotonic()
+        if self._stopped is not None and now - self._stopped > _STOP_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
+            os._exit(0)
+        if now - self._heard > _SILENT_SECONDS:
+            click.echo(
+                f"Kafka's client has not answered for {_SILENT_SECONDS:.0f} s; giving up. The other workers have the "
+                "partitions now. Start this command again.",
+                err=True,
+            )
+            shutil.rmtree(folder, ignore_errors=True)
+            os._exit(1)
 
 
 def _check(deployment: Deployment) -> None:
