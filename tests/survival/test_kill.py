@@ -184,7 +184,7 @@ def test_a_native_stream_survives_kill_of_the_service_exactly_once(
         found.delete()
     finally:
         worker.kill()
-        worker.wait()
+        worker.communicate()  # closes its pipe, too
 
 
 def test_sigterm_takes_everything_along(served: Served, pipeline_model: Any) -> None:
