@@ -68,7 +68,8 @@ class WebServices:
                     self._service.api.publish_web_service_version(called, version, request)
         finally:
             _forget(self._service, request)
-        return self.get(called, version)
+        published = self.get(called, version)
+        return WebService(self._service, published._shown, _defaults(function))
 
     def list(self, name: str | None = None) -> list[WebService]:
         """All versions of all services, or of one; oldest first."""
@@ -109,18 +110,30 @@ class WebService:
         published_by: the user who published it.
     """
 
-    def __init__(self, service: MlService, shown: models.WebService) -> None:
+    def __init__(
+        self, service: MlService, shown: models.WebService, defaults: Mapping[str, Any] | None = None
+    ) -> None:
         self._service = service
+        # Of the function at hand: the service knows names and types alone.
+        self._defaults = dict(defaults or {})
         self._use(shown)
 
     def _use(self, shown: models.WebService) -> None:
+        self._shown = shown
         self.name = str(shown.name)
         self.version = str(shown.version)
         self.description = shown.description or ""
         self.inputs = _types(shown.input_parameter_definitions)
         self.outputs = _types(shown.output_parameter_definitions)
         self.published_by = str(shown.version_published_by or "")
-        places = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in self.inputs]
+        # Names alone may leave one out that others without a default follow.
+        kind: Any = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        places: list[inspect.Parameter] = []
+        for name in self.inputs:
+            default = self._defaults.get(name, inspect.Parameter.empty)
+            if places and places[-1].default is not places[-1].empty and default is inspect.Parameter.empty:
+                kind = inspect.Parameter.KEYWORD_ONLY
+            places.append(inspect.Parameter(name, kind, default=default))
         self.__signature__ = inspect.Signature(places)
 
     @property
@@ -150,6 +163,7 @@ class WebService:
             PayloadError: one cannot be sent.
         """
         bound = self.__signature__.bind(*values, **named)
+        bound.apply_defaults()
         return {name: to_json(value, name) for name, value in bound.arguments.items()}
 
     def decoded(self, result: Mapping[str, Any]) -> Any:
@@ -211,6 +225,8 @@ class WebService:
                 (shown,) = self._service.api.get_web_service_version(self.name, self.version)
         finally:
             _forget(self._service, request)
+        if function is not None:
+            self._defaults = _defaults(function)
         self._use(shown)
         return self
 
@@ -234,6 +250,11 @@ class WebService:
                 ("published by", self.published_by),
             ],
         )
+
+
+def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
+    parameters = inspect.signature(function).parameters.values()
+    return {each.name: each.default for each in parameters if each.default is not each.empty}
 
 
 def _request(

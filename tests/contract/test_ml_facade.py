@@ -140,6 +140,16 @@ class TestServices:
             service.batch([{"z": 4}])
         service.delete()
 
+    def test_defaults_of_the_function_at_hand(self, client: wmlclient.Client) -> None:
+        def area(width: float, height: float = 2.0) -> float:
+            return width * height
+
+        service = client.services.publish(area, version="1.0")
+        assert (service(3), service(3, 5), service(height=1, width=4)) == (6.0, 15.0, 4.0)
+        with pytest.raises(TypeError, match="missing"):
+            client.services.get("area", "1.0")(3)
+        service.delete()
+
     def test_failures(self, client: wmlclient.Client) -> None:
         def fails(x: float) -> float:
             print("so far")  # noqa: T201
