@@ -131,3 +131,19 @@ def test_imputer_of_columns_without_nulls(spark: Any, tmp_path: Path, missing: f
     edges = [["NaN", "NaN"], [0.1, 0.1], [-0.0, 0.0], ["Infinity", "-Infinity"]]
     proof = prove(spark, model, schema, tmp_path, values=edges, invalid=True, least=1.0)
     assert proof.bit_equal
+
+
+def test_columns_without_nulls(spark: Any, tmp_path: Path) -> None:
+    """A null sends a column to the row functions; so here is none."""
+    from pyspark.ml.feature import Binarizer, Bucketizer
+
+    inside = [[0.0], [-0.0], [0.5], [-1.0], [1.0]]
+    stages = [
+        Binarizer(inputCol="a", outputCol="o", threshold=0.5),
+        Bucketizer(inputCol="a", outputCol="o", splits=[-1.0, 0.0, 0.5, 1.0]),
+    ]
+    for number, stage in enumerate(stages):
+        # -0.0 beside a border of 0.0 is for the row function, too
+        rows = [[0.0], *inside[2:]] if number else [*inside, ["NaN"], ["Infinity"]]
+        proof = prove(spark, stage, "a double", tmp_path / str(number), values=rows * 100, rows=0, least=1.0)
+        assert proof.bit_equal
