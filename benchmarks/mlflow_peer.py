@@ -34,13 +34,19 @@ def time_mlflow(jobs: list[dict[str, Any]], scratch: Path) -> dict[str, dict[str
 
 
 @contextlib.contextmanager
-def serve_mlflow(model: Path, scratch: Path) -> Iterator[str]:
-    """Serve a saved PipelineModel with MLflow; yields the base URL when it answers."""
+def serve_mlflow(saver: str, *sources: Path, scratch: Path) -> Iterator[str]:
+    """Serve a model with MLflow; yields the base URL when it answers.
+
+    Args:
+        saver: The script beside this one that saves the model: its arguments are the sources and where to.
+        sources: What it saves.
+        scratch: A folder for what is left behind.
+    """
     tools = mlflow_environment()
     target = scratch / "mlflow-model"
     variables = settings(tools)
     subprocess.run(
-        [str(tools / "python"), str(HERE / "mlflow_save.py"), str(model), str(target)],
+        [str(tools / "python"), str(HERE / saver), *map(str, sources), str(target)],
         check=True,
         env=variables,
         cwd=scratch,

@@ -84,7 +84,7 @@ def main() -> int:
         ]
         if not options.skip_mlflow:
             model.write().overwrite().save(str(folder / "model"))
-            url = stack.enter_context(serve_mlflow(folder / "model", folder))
+            url = stack.enter_context(serve_mlflow("mlflow_save.py", folder / "model", scratch=folder))
             body = json.dumps({"dataframe_split": {"columns": FIELDS, "data": [row]}}).encode()
             session = stack.enter_context(requests.Session())
             groups.append(

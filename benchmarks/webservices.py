@@ -16,14 +16,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import requests
 from figures import Figure, report
-from measure import HERE, Group, child, free_port, in_blocks, poster, uvicorn
-from mlflow_peer import mlflow_environment, settings
+from measure import HERE, Group, in_blocks, poster, uvicorn
+from mlflow_peer import serve_mlflow
 
 import wmlclient
 
@@ -60,7 +60,7 @@ def main() -> int:
         }
         groups = [Group(calls, rounds=max(1, options.calls // BLOCKS), warm_up=20)]
         if not options.skip_mlflow:
-            url = stack.enter_context(mlflow(folder))
+            url = stack.enter_context(serve_mlflow("mlflow_function.py", scratch=folder))
             frame = json.dumps({"dataframe_split": {"columns": ["x"], "data": [[5]]}}).encode()
             call = poster(stack.enter_context(requests.Session()), f"{url}/invocations", frame)
             groups.append(Group({MLFLOW: call}, rounds=max(1, options.slow_calls // BLOCKS), warm_up=2))
@@ -167,28 +167,6 @@ def forks_a_second(seconds: float = 2.0) -> float:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     return float(done.stdout)
-
-
-@contextlib.contextmanager
-def mlflow(scratch: Path) -> Iterator[str]:
-    """MLflow with the same function; yields the base URL when it answers."""
-    tools, target = mlflow_environment(), scratch / "mlflow-function"
-    variables = settings(tools)
-    subprocess.run(
-        [str(tools / "python"), str(HERE / "mlflow_function.py"), str(target)],
-        check=True,
-        env=variables,
-        cwd=scratch,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        timeout=300,
-    )
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    command = [str(tools / "mlflow"), "models", "serve", "--model-uri", str(target), "--env-manager", "local"]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
-    with child(command, scratch / "mlflow.log", f"{url}/ping", 300, variables):
-        yield url
 
 
 if __name__ == "__main__":

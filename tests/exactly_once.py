@@ -6,7 +6,7 @@ import itertools
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -144,17 +144,6 @@ class Heard:
     def progress(self) -> dict[str, Any]:
         """The latest."""
         return next((e.details for e in reversed(self.events) if e.kind == "progress"), {})
-
-
-def wait(check: Callable[[], Any], seconds: float = 60, what: Callable[[], Any] = lambda: "") -> Any:
-    """Wait until something is true; returns it."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = check()
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what()}"
-        time.sleep(0.02)
 
 
 def places(spec: StreamSpec) -> set[tuple[int, int]]:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from spark_stand import Fitted, eventually
+from spark_stand import Fitted
+from waiting import eventually
 
 with warnings.catch_warnings():
     # kafka-python reads its own files in a way that Python 3.11 and 3.12 warn of; from here on it is imported.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import waiting
 from attrs import evolve
 
 from wmlclient import scoring
@@ -239,10 +239,4 @@ class Clock:
 
 def eventually(check: Callable[[], Any], seconds: float = 20.0) -> Any:
     """Wait until something is true; returns it. The limit is for a test that hangs, not a measure."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = check()
-        if found or time.monotonic() > deadline:
-            assert found, "it has not happened"
-            return found
-        time.sleep(0.005)
+    return waiting.eventually(check, seconds)

@@ -6,8 +6,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,14 +75,3 @@ def driver_pool(driver_home: Path) -> Iterator[DriverPool]:
 @pytest.fixture
 def runner(driver_pool: DriverPool) -> DriverRunner:
     return driver_pool.get(None)
-
-
-def eventually(condition: Callable[[], Any], seconds: float = 60.0, what: str = "") -> Any:
-    """Wait until a condition is true, and return what it gave."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = condition()
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"
-        time.sleep(0.05)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import math
 import os
 import shutil
 import sys
@@ -25,7 +24,10 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+from spark_values import to_json  # noqa: E402 - beside the tests
 
 NUMBER = "row_number"
 WITH_CHECKSUMS = "indexing"  # this case keeps Spark's .crc files and _SUCCESS marks
@@ -126,21 +128,6 @@ def answers(case: Any, frame: Any, model: Any) -> dict[str, Any]:
         "added": added,
         "values": [[to_json(row[name]) for name in added] for row in rows],
     }
-
-
-def to_json(value: Any) -> Any:
-    """A value of PySpark as online answers show it."""
-    from pyspark.ml.linalg import DenseVector, SparseVector
-
-    if isinstance(value, DenseVector):
-        return [to_json(float(v)) for v in value.values]
-    if isinstance(value, SparseVector):
-        return [value.size, [int(i) for i in value.indices], [to_json(float(v)) for v in value.values]]
-    if isinstance(value, (list, tuple)):
-        return [to_json(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return value
 
 
 def pack(target: Path, home: Path, names: list[str], text: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from kafka_stand import endpoint_of
-from spark_stand import eventually
+from waiting import eventually
 
 from wmlclient.runner.broker import Broker, BrokerFailed
 from wmlclient.runner.broker.config import free_port

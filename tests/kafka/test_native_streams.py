@@ -23,8 +23,8 @@ from exactly_once import (
     read,
     send,
     tweet,
-    wait,
 )
+from waiting import eventually
 
 from wmlclient import scoring
 from wmlclient.runner.broker import Broker
@@ -48,7 +48,7 @@ class Stand:
     def start(self, spec: StreamSpec) -> Heard:
         heard = self.heard[spec.stream_id] = Heard()
         self.streams.start_stream(spec, heard)
-        wait(heard.kinds, what=self.logs)
+        eventually(heard.kinds, what=self.logs)
         assert heard.kinds() == ["running"], heard.events
         return heard
 
@@ -90,7 +90,7 @@ def test_records_end_to_end_and_on_after_a_stop(stand: Stand) -> None:
         assert record.key() == source.key()
         assert record.headers() == source.headers()
         assert record.timestamp() == source.timestamp()
-    told = wait(lambda: (p := stand.heard[spec.stream_id].progress()).get("records_in") == 100 and p)
+    told = eventually(lambda: (p := stand.heard[spec.stream_id].progress()).get("records_in") == 100 and p)
     assert (told["records_out"], told["dead_letters"], told["restarts"]) == (100, 0, 0)
     assert told["lag"] == {"0": 0}
     assert told["latency_ms"]["p50"] is not None
@@ -160,11 +160,11 @@ def test_workers_killed_at_any_moment_lose_and_double_nothing(stand: Stand, seed
 
     for kill in range(kills):
         # All partitions are somebody's, so that the kill meets workers at work.
-        wait(caught_up, 60, stand.logs)
+        eventually(caught_up, 60, stand.logs)
         heard.events.clear()
         thread = feeding(spec, kill * count // kills, count // kills)
         threading.Event().wait(chance.uniform(0, 0.5))
-        os.kill(chance.choice(wait(lambda: stand.pids(spec))), signal.SIGKILL)
+        os.kill(chance.choice(eventually(lambda: stand.pids(spec))), signal.SIGKILL)
         thread.join()
     good, dead = read(spec.target, count - count // 100, 120), read(spec.dead_letter, count // 100, 60)
     assert (len(good), len(dead)) == (count - count // 100, count // 100)
@@ -176,7 +176,7 @@ def test_a_worker_that_stood_still_commits_nothing_when_it_wakes(stand: Stand) -
     spec = stand.spec(partitions=2, workers=2)
     heard = stand.start(spec)
     thread = feeding(spec, 0, 20_000)
-    wait(lambda: heard.progress().get("records_in", 0) > 1000, what=stand.logs)
+    eventually(lambda: heard.progress().get("records_in", 0) > 1000, what=stand.logs)
     zombie = stand.pids(spec)[0]
     os.kill(zombie, signal.SIGSTOP)
     try:
@@ -195,11 +195,11 @@ def test_at_least_once_loses_nothing(stand: Stand) -> None:
     spec = stand.spec(delivery="at_least_once")
     heard = stand.start(spec)
     for cycle in range(3):
-        wait(lambda: heard.progress().get("lag") == {"0": 0}, 60, stand.logs)
+        eventually(lambda: heard.progress().get("lag") == {"0": 0}, 60, stand.logs)
         heard.events.clear()
         thread = feeding(spec, cycle * 5000, 5000)
         threading.Event().wait(0.1 * cycle)
-        os.kill(wait(lambda: stand.pids(spec))[0], signal.SIGKILL)
+        os.kill(eventually(lambda: stand.pids(spec))[0], signal.SIGKILL)
         thread.join()
     sources = places(spec)
 
@@ -207,7 +207,7 @@ def test_at_least_once_loses_nothing(stand: Stand) -> None:
         found = read(spec.target, 1, more=1) + read(spec.dead_letter, 1, more=1)
         return lost_and_double(sources, found)[0] == 0
 
-    wait(all_there)
+    eventually(all_there)
 
 
 def test_dead_letters_that_are_refused_end_a_stream_by_name_and_nothing_is_dropped(stand: Stand) -> None:
@@ -231,7 +231,7 @@ def test_dead_letters_that_are_refused_end_a_stream_by_name_and_nothing_is_dropp
     heard = stand.start(spec)
     most_bytes(100)
     send(spec.source, [tweet(1), (b"bad", b"{" * 200, []), tweet(2)])
-    wait(lambda: "failed" in heard.kinds(), 60, stand.logs)
+    eventually(lambda: "failed" in heard.kinds(), 60, stand.logs)
     assert heard.events[-1].details["code"] == "dead_letter_refused"
     assert heard.events[-1].details["retriable"] is False
     most_bytes(1_000_000)
@@ -246,7 +246,7 @@ def test_what_cannot_run_fails_with_its_reason(stand: Stand, tmp_path: Path) -> 
     spec = evolve(stand.spec(), model_dir=str(tmp_path / "nothing"))
     heard = Heard()
     stand.streams.start_stream(spec, heard)
-    wait(lambda: "failed" in heard.kinds(), what=stand.logs)
+    eventually(lambda: "failed" in heard.kinds(), what=stand.logs)
     assert heard.events[-1].details["code"] == "load_model_failure"
     assert heard.events[-1].details["retriable"] is False
     assert stand.pids(spec) == []

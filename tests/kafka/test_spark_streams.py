@@ -13,7 +13,8 @@ from typing import Any
 import attrs
 import pytest
 from kafka_stand import Stream
-from spark_stand import Fitted, eventually
+from spark_stand import Fitted
+from waiting import eventually
 
 from wmlclient.runner import verdicts
 from wmlclient.runner.broker import Broker

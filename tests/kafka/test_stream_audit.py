@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from exactly_once import Heard, headers_of, make_spec, read, send, tweet, wait
+from exactly_once import Heard, headers_of, make_spec, read, send, tweet
+from waiting import eventually
 
 from wmlclient import KafkaConnection, envelope, errors, streams
 from wmlclient.groups import group_ranges
@@ -36,7 +37,7 @@ def test_what_came_in_is_what_went_out_and_the_rest_is_told(broker: Broker, tmp_
         source, target, letters = (topic_of(end) for end in (spec.source, spec.target, spec.dead_letter))
         group = envelope.group(spec.stream_id)
 
-        ranges = wait(
+        ranges = eventually(
             lambda: (
                 (found := group_ranges(source, group, spec.created_at_ms))
                 and sum(end - first for first, end in found.values()) == 102

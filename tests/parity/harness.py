@@ -16,6 +16,7 @@ from typing import Any
 
 from account import ACCOUNT, LEAST, VERSION
 from attrs import frozen
+from spark_values import to_json
 
 from wmlclient import scoring
 from wmlclient.scoring import RowDropped, Scorer, Table, parity
@@ -227,19 +228,4 @@ def to_spark(value: Any, kind: str) -> Any:
         return datetime.date.fromisoformat(value)
     if kind.startswith("timestamp"):
         return datetime.datetime.fromisoformat(value.removesuffix("Z"))
-    return value
-
-
-def to_json(value: Any) -> Any:
-    """A value of PySpark as online answers show it."""
-    from pyspark.ml.linalg import DenseVector, SparseVector
-
-    if isinstance(value, DenseVector):
-        return [to_json(float(v)) for v in value.values]
-    if isinstance(value, SparseVector):
-        return [value.size, [int(i) for i in value.indices], [to_json(float(v)) for v in value.values]]
-    if isinstance(value, (list, tuple)):
-        return [to_json(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from spark_stand import Fitted, eventually
+from spark_stand import Fitted
+from waiting import eventually
 
 from wmlclient.runner.engine.ports import KafkaEndpoint, SparkUnavailable, StreamEvent, StreamSpec
 from wmlclient.runner.jars import JarsUnavailable

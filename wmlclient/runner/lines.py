@@ -7,8 +7,11 @@ Passwords travel here, through a pipe, and so never on a command line.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from typing import Any
+import os
+import signal
+from typing import IO, Any
 
 import attrs
 
@@ -34,6 +37,28 @@ def decode(line: bytes) -> Message:
     if not isinstance(message, dict):
         raise ValueError("not a JSON object")
     return message
+
+
+def send(stream: IO[bytes] | None, message: Message) -> None:
+    """Write one line to a process. One that is gone is noticed where it is listened to."""
+    assert stream is not None
+    with contextlib.suppress(OSError, ValueError):
+        stream.write(encode(message))
+        stream.flush()
+
+
+def own_pipes() -> tuple[IO[bytes], IO[bytes]]:
+    """In a process of an engine: what the runner says, and what takes the answers.
+
+    Both are private copies: whatever prints to stdout, a JVM included, prints to the log. Ctrl-C is the runner's to
+    handle.
+    """
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return requests, answers
 
 
 def spec_to_json(spec: StreamSpec) -> Message:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import queue
-import signal
 import sys
 import threading
 import time
@@ -190,11 +189,7 @@ class _Parent:
 
 def main() -> None:
     """Entry point."""
-    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.dup2(2, 1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    requests, answers = lines.own_pipes()
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     parent = _Parent(requests, answers)
     job = parent.next()

@@ -82,12 +82,12 @@ class BatchProcesses:
     ) -> None:
         assert process.stdout is not None
         ended: BatchEvent | None = None
-        _send(process, job)
+        lines.send(process.stdin, job)
         with process.stdout as stream:
             for line in stream:
                 message = lines.decode(line)
                 if "transform" in message:
-                    _send(process, self._transformed(spec, **message["transform"]))
+                    lines.send(process.stdin, self._transformed(spec, **message["transform"]))
                 elif "progress" in message:
                     on_event(BatchEvent(spec.job_id, "progress", message["progress"]))
                 else:
@@ -127,13 +127,6 @@ class BatchProcesses:
         except TimeoutError:
             return {"error": {"code": "operation_timeout", "message": "Spark gave no answer. Run it again."}}
         return attrs.asdict(answer)
-
-
-def _send(process: subprocess.Popen[bytes], message: dict[str, Any]) -> None:
-    assert process.stdin is not None
-    with contextlib.suppress(OSError, ValueError):
-        process.stdin.write(lines.encode(message))
-        process.stdin.flush()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

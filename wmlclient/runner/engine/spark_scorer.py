@@ -126,18 +126,19 @@ class SparkScorer:
 
     def _readable(self, fields: list[str], values: Rows) -> tuple[list[int], dict[int, RowProblem]]:
         try:
-            try:
-                self._check(fields, values)
-                return list(range(len(values))), {}
-            except InputError as error:
-                if len(values) < 2 or error.kind != "wrong_type":
-                    raise
-                good, errors = readable(self._check, fields, values)
-                if not good:
-                    raise
-                return good, errors
+            self._check(fields, values)
+            return list(range(len(values))), {}
         except InputError as error:
-            raise native.invalid(error, self._label) from None
+            problem = error
+        if len(values) > 1 and problem.kind == "wrong_type":
+            try:
+                good, errors = readable(self._check, fields, values)
+            except InputError as error:
+                problem = error
+            else:
+                if good:
+                    return good, errors
+        raise native.invalid(problem, self._label)
 
     def _check(self, fields: list[str], values: Rows) -> None:
         from wmlclient.scoring import check_table

@@ -53,7 +53,7 @@ class WorkerProcess:
                 # Ctrl-C in the runner's terminal is the runner's to handle.
                 start_new_session=os.name == "posix",
             )
-        self._say({"spec": lines.spec_to_json(spec), "name": name, "lasting": lasting})
+        lines.send(self._process.stdin, {"spec": lines.spec_to_json(spec), "name": name, "lasting": lasting})
         threading.Thread(target=self._listen, name=f"worker-{self.pid}", daemon=True).start()
 
     @property
@@ -68,7 +68,7 @@ class WorkerProcess:
 
     def stop(self, seconds: float) -> None:
         """Have it end after the batch that is under way; kill it where it takes longer."""
-        self._say({"op": "exit"})
+        lines.send(self._process.stdin, {"op": "exit"})
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -80,13 +80,6 @@ class WorkerProcess:
         with contextlib.suppress(OSError):
             self._process.kill()
         self._process.wait()
-
-    def _say(self, message: dict[str, Any]) -> None:
-        assert self._process.stdin is not None
-        # A process that is gone is noticed where it is listened to.
-        with contextlib.suppress(OSError, ValueError):
-            self._process.stdin.write(lines.encode(message))
-            self._process.stdin.flush()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
