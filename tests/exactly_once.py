@@ -56,10 +56,10 @@ def make_spec(broker: Broker, folder: Path, partitions: int = 1, **more: Any) ->
     )
 
 
-def send(end: KafkaEndpoint, records: Iterable[Record]) -> None:
-    """Send records and wait until they are there."""
+def send(end: KafkaEndpoint, records: Iterable[Record], times: dict[bytes | None, int] | None = None) -> None:
+    """Send records and wait until they are there; ``times`` are those of some keys, milliseconds since 1970."""
     failed: list[Any] = []
-    producer = Producer({**connection(end), "linger.ms": 20, "acks": "all"})
+    producer = Producer({**connection(end), "linger.ms": 20, "acks": "all", "message.max.bytes": 4 << 20})
     for key, value, headers in records:
         while True:
             try:
@@ -68,6 +68,7 @@ def send(end: KafkaEndpoint, records: Iterable[Record]) -> None:
                     value,
                     key,
                     headers=list(headers),
+                    timestamp=(times or {}).get(key, 0),
                     on_delivery=lambda error, _: failed.append(error) if error else None,
                 )
                 break

@@ -286,6 +286,11 @@ class _Local:
         self._call(self._runner.start)
         self.credentials: Mapping[str, Any] = self._runner.credentials
 
+    @property
+    def home(self) -> os.PathLike[str] | None:
+        """Where the runner keeps its data."""
+        return self._runner.home
+
     def kafka(self) -> Mapping[str, Any]:
         """Credentials of the embedded broker; starts it."""
         found: Mapping[str, Any] = self._call(self._runner.kafka_credentials)

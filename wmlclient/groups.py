@@ -48,6 +48,19 @@ def group_ranges(topic: KafkaTopic, group: str, since_ms: int) -> dict[int, tupl
     }
 
 
+def leaders(topic: KafkaTopic) -> dict[int, int]:
+    """By partition, the broker that takes its records; a partition without one is left out.
+
+    Raises:
+        BrokerError: Kafka refuses, or does not answer.
+    """
+    with _translated(topic.connection, topic.name), _admin(topic.connection) as admin:
+        [found] = admin.describe_topics([topic.name])
+    return {
+        each["partition_index"]: each["leader_id"] for each in found["partitions"] if each["leader_id"] >= 0
+    }
+
+
 def move(
     source: KafkaTopic,
     target: KafkaTopic,

@@ -5,26 +5,27 @@ pytest-xdist has a service of its own, in its own temporary folder, on its own p
 
 * ``wml_server``: the service, one for the session; ``--wml-url`` or ``--wml-credentials`` use one that runs already.
 * ``wml_client``: a client of it, which leaves the service as clean as it was.
-* ``kafka_broker``: its Kafka broker; ``kafka_broker.topic()`` makes a topic for this test alone.
+* ``kafka_broker``: its Kafka broker; ``kafka_broker.topic()`` makes a topic for this test alone, and ``kill()``,
+  ``pause()``, ``resume()`` and ``restart()`` show what becomes of a stream then.
+* ``kafka_cluster``: three brokers that are one cluster, each of which a test may break.
 * ``spark``: a small Spark session, one for the session.
 """
 
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from wmlclient.client import Client
     from wmlclient.connections import KafkaConnection
-    from wmlclient.topics import KafkaTopic
+    from wmlclient.testing.brokers import KafkaBroker, KafkaCluster
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -93,41 +94,6 @@ class WmlServer:
         return found
 
 
-@define
-class KafkaBroker:
-    """A Kafka broker for one test.
-
-    Attributes:
-        connection: how to reach it.
-    """
-
-    connection: KafkaConnection
-    _topics: list[KafkaTopic] = field(factory=list, init=False, repr=False)
-
-    @property
-    def brokers(self) -> tuple[str, ...]:
-        """``host:port`` of each of its brokers."""
-        return self.connection.brokers
-
-    def topic(self, name: str = "test", *, partitions: int = 1) -> KafkaTopic:
-        """A new, empty topic, deleted after the test with its dead letters.
-
-        Args:
-            name: how its name begins; something unique follows.
-            partitions: how many.
-        """
-        topic = self.connection.topic(f"{name}-{uuid.uuid4().hex[:12]}").create(partitions)
-        self._topics.append(topic)
-        return topic
-
-    def clean(self) -> None:
-        """Deletes the topics that this test made."""
-        while self._topics:
-            topic = self._topics.pop()
-            topic.delete()
-            self.connection.topic(f"{topic.name[:236]}.dead-letters").delete()
-
-
 @pytest.fixture(scope="session")
 def wml_server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -169,6 +135,8 @@ def kafka_broker(request: pytest.FixtureRequest) -> Iterator[KafkaBroker]:
 
     It is that of ``wml_server``, or, without a login, the one that ``KAFKA_URI`` (``host:port``) names.
     """
+    from wmlclient.testing.brokers import KafkaBroker, embedded_node
+
     given = os.environ.get("KAFKA_URI")
     if given:
         from wmlclient.connections import KafkaConnection
@@ -176,11 +144,34 @@ def kafka_broker(request: pytest.FixtureRequest) -> Iterator[KafkaBroker]:
         broker = KafkaBroker(KafkaConnection(brokers=given, create_topics=True))
     else:
         server: WmlServer = request.getfixturevalue("wml_server")
-        broker = KafkaBroker(server.kafka)
+        broker = KafkaBroker(server.kafka, embedded_node(server._owner) if server.embedded else None)
     try:
         yield broker
     finally:
         broker.clean()
+
+
+@pytest.fixture(scope="session")
+def _kafka_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from wmlclient.runner.broker import Cluster
+
+    with Cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def kafka_cluster(_kafka_cluster: Any) -> Iterator[KafkaCluster]:
+    """Three Kafka brokers that are one cluster, started once; what a test breaks is mended after it.
+
+    Each topic has a copy on all three, and takes records while two are there.
+    """
+    from wmlclient.testing.brokers import cluster_of
+
+    cluster = cluster_of(_kafka_cluster)
+    try:
+        yield cluster
+    finally:
+        cluster.clean()
 
 
 @pytest.fixture(scope="session")

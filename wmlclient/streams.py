@@ -222,27 +222,32 @@ def letters_of(topic: KafkaTopic, source: str | None = None) -> Iterator[DeadLet
 
 
 def audit(
-    source: KafkaTopic, target: KafkaTopic, letters: KafkaTopic, ranges: dict[int, tuple[int, int]]
+    source: KafkaTopic,
+    target: KafkaTopic,
+    letters: KafkaTopic | None,
+    ranges: dict[int, tuple[int, int]] | None,
 ) -> Audit:
     """Compare what came in with what went out.
 
     Args:
         source: The source topic.
         target: The target topic, with receipts.
-        letters: The dead-letter topic.
-        ranges: By partition of the source, first offset and the one after the last.
+        letters: The dead-letter topic, where there is one.
+        ranges: By partition of the source, first offset and the one after the last; None for all there is.
 
     Raises:
         PayloadError: Records of the target have no receipts.
     """
 
     def inside(partition: int, offset: int) -> bool:
+        if ranges is None:
+            return True
         first, end = ranges.get(partition, (0, 0))
         return first <= offset < end
 
     came = {(r.partition, r.offset) for r in source.read() if inside(r.partition, r.offset)}
     outputs = _results(target, source.name, inside)
-    dead = _results(letters, source.name, inside)
+    dead = _results(letters, source.name, inside) if letters is not None else Counter()
     counted = outputs + dead
     if came and not outputs and any(envelope.OFFSET not in record.headers for record in target.read()):
         raise PayloadError(
@@ -255,7 +260,7 @@ def audit(
         dead_letters=sum(dead.values()),
         missing=tuple(sorted(came - counted.keys())),
         double=tuple(sorted(place for place, times in counted.items() if times > 1)),
-        ranges=ranges,
+        ranges=ranges or {},
     )
 
 

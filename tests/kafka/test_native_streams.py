@@ -9,7 +9,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from exactly_once import (
@@ -18,55 +17,29 @@ from exactly_once import (
     Record,
     headers_of,
     lost_and_double,
-    make_spec,
     places,
     read,
     send,
     tweet,
 )
+from stream_stand import StreamStand
 from waiting import eventually
 
 from wmlclient import scoring
 from wmlclient.runner.broker import Broker
 from wmlclient.runner.engine.ports import StreamSpec
-from wmlclient.runner.streams.engine import NativeStreams
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 
-class Stand:
-    """A stream engine and what its streams tell."""
-
-    def __init__(self, broker: Broker, home: Path) -> None:
-        self.broker, self.home = broker, home
-        self.streams = NativeStreams(home)
-        self.heard: dict[str, Heard] = {}
-
-    def spec(self, partitions: int = 1, **more: Any) -> StreamSpec:
-        return make_spec(self.broker, self.home, partitions, **more)
-
-    def start(self, spec: StreamSpec) -> Heard:
-        heard = self.heard[spec.stream_id] = Heard()
-        self.streams.start_stream(spec, heard)
-        eventually(heard.kinds, what=self.logs)
-        assert heard.kinds() == ["running"], heard.events
-        return heard
-
-    def pids(self, spec: StreamSpec) -> list[int]:
-        return self.streams.pids(spec.stream_id)
-
-    def logs(self) -> str:
-        return "\n".join(path.read_text()[-3000:] for path in (self.home / "logs").glob("stream-*.log"))
-
-
 @pytest.fixture
-def stand(broker: Broker, tmp_path: Path) -> Iterator[Stand]:
-    made = Stand(broker, tmp_path)
+def stand(broker: Broker, tmp_path: Path) -> Iterator[StreamStand]:
+    made = StreamStand(broker, tmp_path)
     yield made
     made.streams.close()
 
 
-def test_records_end_to_end_and_on_after_a_stop(stand: Stand) -> None:
+def test_records_end_to_end_and_on_after_a_stop(stand: StreamStand) -> None:
     spec = stand.spec(receipts=False)
     # Sent after the creation, before the start: must not be missed.
     send(spec.source, [tweet(number) for number in range(50)])
@@ -108,7 +81,7 @@ BAD: list[tuple[bytes | None, str, str]] = [
 ]
 
 
-def test_bad_records_go_aside_whole_in_the_same_transaction(stand: Stand) -> None:
+def test_bad_records_go_aside_whole_in_the_same_transaction(stand: StreamStand) -> None:
     spec = stand.spec()
     stand.start(spec)
     records: list[Record] = []
@@ -148,7 +121,7 @@ def feeding(spec: StreamSpec, first: int, count: int) -> threading.Thread:
 
 
 @pytest.mark.parametrize("seed", [20261121])
-def test_workers_killed_at_any_moment_lose_and_double_nothing(stand: Stand, seed: int) -> None:
+def test_workers_killed_at_any_moment_lose_and_double_nothing(stand: StreamStand, seed: int) -> None:
     count, kills = 100_000, 20
     spec = stand.spec(partitions=4, workers=2)
     heard = stand.start(spec)
@@ -172,7 +145,7 @@ def test_workers_killed_at_any_moment_lose_and_double_nothing(stand: Stand, seed
     assert "failed" not in heard.kinds()
 
 
-def test_a_worker_that_stood_still_commits_nothing_when_it_wakes(stand: Stand) -> None:
+def test_a_worker_that_stood_still_commits_nothing_when_it_wakes(stand: StreamStand) -> None:
     spec = stand.spec(partitions=2, workers=2)
     heard = stand.start(spec)
     thread = feeding(spec, 0, 20_000)
@@ -191,7 +164,7 @@ def test_a_worker_that_stood_still_commits_nothing_when_it_wakes(stand: Stand) -
     assert lost_and_double(places(spec), good + dead) == (0, 0)
 
 
-def test_at_least_once_loses_nothing(stand: Stand) -> None:
+def test_at_least_once_loses_nothing(stand: StreamStand) -> None:
     spec = stand.spec(delivery="at_least_once")
     heard = stand.start(spec)
     for cycle in range(3):
@@ -210,23 +183,13 @@ def test_at_least_once_loses_nothing(stand: Stand) -> None:
     eventually(all_there)
 
 
-def test_dead_letters_that_are_refused_end_a_stream_by_name_and_nothing_is_dropped(stand: Stand) -> None:
-    from confluent_kafka.admin import (  # type: ignore[attr-defined]
-        AdminClient,
-        AlterConfigOpType,
-        ConfigEntry,
-        ConfigResource,
-    )
-
-    from wmlclient.runner.streams.clients import connection
-
+def test_dead_letters_that_are_refused_end_a_stream_by_name_and_nothing_is_dropped(
+    stand: StreamStand,
+) -> None:
     spec = stand.spec()
-    admin = AdminClient(connection(spec.target))
 
     def most_bytes(number: int) -> None:
-        entry = ConfigEntry("max.message.bytes", str(number), incremental_operation=AlterConfigOpType.SET)
-        topic = ConfigResource(ConfigResource.Type.TOPIC, spec.dead_letter.topic, incremental_configs=[entry])
-        admin.incremental_alter_configs([topic])[topic].result(30)
+        stand.configure(spec.dead_letter.topic, "max.message.bytes", str(number))
 
     heard = stand.start(spec)
     most_bytes(100)
@@ -240,7 +203,7 @@ def test_dead_letters_that_are_refused_end_a_stream_by_name_and_nothing_is_dropp
     assert lost_and_double(places(spec), good + dead) == (0, 0)
 
 
-def test_what_cannot_run_fails_with_its_reason(stand: Stand, tmp_path: Path) -> None:
+def test_what_cannot_run_fails_with_its_reason(stand: StreamStand, tmp_path: Path) -> None:
     from attrs import evolve
 
     spec = evolve(stand.spec(), model_dir=str(tmp_path / "nothing"))
@@ -252,7 +215,7 @@ def test_what_cannot_run_fails_with_its_reason(stand: Stand, tmp_path: Path) -> 
     assert stand.pids(spec) == []
 
 
-def test_no_password_in_the_logs_or_on_a_command_line(stand: Stand) -> None:
+def test_no_password_in_the_logs_or_on_a_command_line(stand: StreamStand) -> None:
     from wmlclient.runner.processes import command_line
 
     spec = stand.spec()

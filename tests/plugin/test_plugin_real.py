@@ -170,3 +170,77 @@ def test_a_stream_from_topic_to_topic(pytester: pytest.Pytester) -> None:
     )
 
     pytester.runpytest_subprocess(*STRICT, "--timeout", "280", "-s").assert_outcomes(passed=1)
+
+
+@pytest.mark.kafka
+def test_a_broker_is_broken_and_mended(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import threading
+
+        import pytest
+        from wmlclient.errors import BrokerError
+        from wmlclient.testing import assert_exactly_once
+
+        def test_it_comes_back_at_the_same_address_with_its_topics(kafka_broker):
+            topic = kafka_broker.topic("kept")
+            topic.send([{"id": 1}])
+            kafka_broker.kill()
+            with pytest.raises(BrokerError, match="refused"):
+                topic.send([{"id": 2}], timeout=5)
+            kafka_broker.restart()
+            topic.send([{"id": 3}])
+            assert [record.value["id"] for record in topic.read(2)] == [1, 3]
+            kafka_broker.kill()  # and left so
+
+        def test_the_next_one_finds_it_running(kafka_broker):
+            topic = kafka_broker.topic("paused")
+            kafka_broker.pause()
+            threading.Timer(0.5, kafka_broker.resume).start()
+            assert topic.send([{"id": 1}]) == 1
+            kafka_broker.pause()  # and left so
+
+        def test_and_once_more(kafka_broker):
+            source, target = kafka_broker.topic("in"), kafka_broker.topic("out")
+            source.send([{"id": number} for number in range(3)])
+
+            def receipt(offset):
+                return {"wml.source.topic": source.name, "wml.source.partition": "0", "wml.source.offset": str(offset)}
+
+            target.send("a", headers=receipt(0))
+            letters = kafka_broker.connection.topic(f"{target.name}.dead-letters").create()
+            letters.send("b", headers=receipt(1))
+            with pytest.raises(AssertionError, match="missing: partition 0, offset 2"):
+                assert_exactly_once(source, target, timeout=0)
+            threading.Timer(0.5, target.send, ["c"], {"headers": receipt(2)}).start()
+            assert (assert_exactly_once(source, target).outputs, len(letters.read())) == (2, 1)
+            letters.send("b", headers=receipt(0))
+            with pytest.raises(AssertionError, match="double: partition 0, offset 0"):
+                assert_exactly_once(source, target)
+        """
+    )
+
+    pytester.runpytest_subprocess(*STRICT, "--timeout", "120").assert_outcomes(passed=3)
+
+
+@pytest.mark.kafka
+def test_of_three_brokers_one_may_go(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        def test_the_leader_goes_and_another_one_leads(kafka_cluster):
+            topic = kafka_cluster.topic("led")
+            topic.send([{"id": 1}])
+            leader = kafka_cluster.leader(topic)
+            assert len(kafka_cluster.brokers) == len(kafka_cluster.nodes) == 3
+            leader.kill()
+            topic.send([{"id": 2}], timeout=60)
+            assert kafka_cluster.leader(topic).number != leader.number
+            assert [record.value["id"] for record in topic.read(2)] == [1, 2]
+
+        def test_it_is_back(kafka_cluster):
+            assert all(node.pid for node in kafka_cluster.nodes)
+            assert kafka_cluster.topic("again").send([{"id": 1}]) == 1
+        """
+    )
+
+    pytester.runpytest_subprocess(*STRICT, "--timeout", "180").assert_outcomes(passed=2)

@@ -1,4 +1,4 @@
-"""What the embedded broker is told: one KRaft node on loopback, small, durable."""
+"""What the embedded broker is told: a KRaft node on loopback, small, durable; alone, or one of a few."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import secrets
 import socket
 import uuid
 from base64 import urlsafe_b64encode
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -24,15 +25,26 @@ Security = Literal["sasl_plaintext", "plaintext"]
 HEAP = ("-Xms64m", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
 
 
+def _texts(given: Iterable[str]) -> tuple[str, ...]:
+    return tuple(given)
+
+
 @frozen
 class BrokerState:
-    """What must be the same at the next start: who may log in, and where the broker listens."""
+    """What must be the same at the next start: who may log in, and where the broker listens.
+
+    Attributes:
+        node: Its number in the cluster.
+        voters: ``node@host:port`` of each controller of a cluster; none for a broker that is alone.
+    """
 
     cluster_id: str
     user: str
     password: str = field(repr=False)
     port: int = 0
     controller_port: int = 0
+    node: int = 1
+    voters: tuple[str, ...] = field(default=(), converter=_texts)
 
     @classmethod
     def load(cls, path: Path) -> BrokerState:
@@ -56,6 +68,8 @@ class BrokerState:
         Raises:
             OSError: ``wanted`` is in use.
         """
+        if self.voters:
+            return self  # the others know these ports
         port = free_port(wanted) if wanted else _free_or_any(self.port)
         controller = _free_or_any(self.controller_port)
         while controller == port:
@@ -112,10 +126,11 @@ def server_properties(state: BrokerState, security: Security, data: Path) -> str
     """``server.properties`` of the broker."""
     protocol = "SASL_PLAINTEXT" if security == "sasl_plaintext" else "PLAINTEXT"
     client, controller = f"127.0.0.1:{state.port}", f"127.0.0.1:{state.controller_port}"
+    copies = str(min(3, max(1, len(state.voters))))
     settings = {
         "process.roles": "broker,controller",
-        "node.id": "1",
-        "controller.quorum.voters": f"1@{controller}",
+        "node.id": str(state.node),
+        "controller.quorum.voters": ",".join(state.voters) or f"{state.node}@{controller}",
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "CLIENT",
         "listeners": f"CLIENT://{client},CONTROLLER://{controller}",
@@ -123,13 +138,14 @@ def server_properties(state: BrokerState, security: Security, data: Path) -> str
         "listener.security.protocol.map": f"CLIENT:{protocol},CONTROLLER:{protocol}",
         "log.dirs": str(data),
         "num.partitions": "1",
+        "default.replication.factor": copies,
         "auto.create.topics.enable": "true",
-        "offsets.topic.replication.factor": "1",
+        "offsets.topic.replication.factor": copies,
         "offsets.topic.num.partitions": "5",
-        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.replication.factor": copies,
         "transaction.state.log.min.isr": "1",
         "transaction.state.log.num.partitions": "5",
-        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.replication.factor": copies,
         "share.coordinator.state.topic.min.isr": "1",
         "share.coordinator.state.topic.num.partitions": "1",
         # A consumer group of a notebook shall not wait 3 s for members that never come.

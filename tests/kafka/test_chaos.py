@@ -1,0 +1,65 @@
+"""What happens to a native stream when its broker, its topics or its records are bad."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from exactly_once import SCHEMA, headers_of, lost_and_double, places, read, send, tweet
+from stream_stand import StreamStand
+from waiting import eventually
+
+from wmlclient.runner.broker import Broker
+from wmlclient.runner.streams.clients import connection
+from wmlclient.testing import poison_records
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def stand(broker: Broker, tmp_path: Path) -> Iterator[StreamStand]:
+    made = StreamStand(broker, tmp_path)
+    yield made
+    made.streams.close()
+
+
+def test_every_kind_of_poison_goes_aside_whole_and_no_good_record_is_lost(stand: StreamStand) -> None:
+    count, bad = 100_000, 10_000
+    spec = stand.spec(partitions=2)
+    heard = stand.start(spec)
+    made = poison_records(SCHEMA, bad, needed=["text"], seed=20261121)
+    poison = {each.key: each for each in made}
+    records = [tweet(number) for number in range(count - bad)]
+    step = count // bad
+    for place, each in enumerate(made):
+        records.insert(place * step, (each.key, each.value, [("kind", each.kind.encode())]))
+    send(spec.source, records, {each.key: each.timestamp or 0 for each in poison.values()})
+    done = eventually(lambda: (told := heard.progress()).get("records_in") == count and told, 120, stand.logs)
+    good = read(spec.target, done["records_out"])
+    dead = read(spec.dead_letter, done["dead_letters"])
+    assert lost_and_double(places(spec), good + dead) == (0, 0)
+    stages = {headers_of(record)["kind"]: headers_of(record)["wml.error.stage"] for record in dead}
+    assert stages["large"] == "oversize"
+    for record in dead:
+        if record.key() is not None:
+            assert record.value() == poison[record.key()].value
+    kinds = [headers_of(record).get("kind") for record in good]
+    assert kinds.count(None) == count - bad
+    assert {kind for kind in kinds if kind} == {"null key", "long ago", "ahead"}
+    assert heard.kinds() == ["running"]
+
+
+def test_partitions_that_are_added_are_read_from_their_first_record(stand: StreamStand) -> None:
+    from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
+
+    spec = stand.spec()
+    heard = stand.start(spec)
+    send(spec.source, [tweet(number) for number in range(100)])
+    admin = AdminClient(connection(spec.source))
+    admin.create_partitions([NewPartitions(spec.source.topic, 3)])[spec.source.topic].result(30)
+    send(spec.source, [tweet(number) for number in range(100, 400)])
+    eventually(lambda: heard.progress().get("records_in") == 400, 60, stand.logs)
+    good = read(spec.target, 400)
+    assert len({headers_of(record)["wml.source.partition"] for record in good}) == 3
+    assert lost_and_double(places(spec), good) == (0, 0)
