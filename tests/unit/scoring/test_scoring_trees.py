@@ -18,7 +18,7 @@ from wmlclient.scoring.blocks import DenseBlock, SparseBlock, rows_of
 from wmlclient.scoring.columns import Column, Frame, Invalid
 from wmlclient.scoring.registry import load_stage
 from wmlclient.scoring.saved import read_stage
-from wmlclient.scoring.stages import trees_batch
+from wmlclient.scoring.stages import trees_batch, trees_read
 from wmlclient.scoring.values import Sparse
 
 FOREST = "classification.RandomForestClassificationModel"
@@ -26,6 +26,13 @@ FORESTS = "regression.RandomForestRegressionModel"
 BOOSTED = "classification.GBTClassificationModel"
 BOOSTEDS = "regression.GBTRegressionModel"
 INFINITY, NAN = math.inf, math.nan
+
+
+@pytest.fixture(autouse=True, params=["nested", "arrays"])
+def way_down(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it with a small model's way down a tree, and with a large one's."""
+    if request.param == "arrays":
+        monkeypatch.setattr(trees_read, "MAX_NESTED", 0)
 
 
 def step(folder: Path) -> Any:
