@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -35,6 +36,9 @@ class FakeSpark:
         streams: Specs of the running streams, by id.
         starts: Ids of all starts so far.
         masters: What was asked for, in order.
+        jobs: Other work so far: what, and with what.
+        figures: What a training measures; ``before`` is what any other measurement gives.
+        trained: The saved model that a training gives.
         start_error: Raised by ``start_stream`` while it is set.
         stop_error: Raised by ``stop_stream`` while it is set.
         closed: Whether it was closed.
@@ -53,6 +57,9 @@ class FakeSpark:
         self.start_error: PortError | None = None
         self.stop_error: PortError | None = None
         self.closed = False
+        self.jobs: list[tuple[str, dict[str, Any]]] = []
+        self.figures: dict[str, list[float]] = {"values": [0.9], "before": [0.5]}
+        self.trained: Path | None = None
         self.asked: list[tuple[list[str], list[list[Any]]]] = []
         self._listeners: dict[str, Callable[[StreamEvent], None]] = {}
 
@@ -119,6 +126,23 @@ class FakeSpark:
             answer.set_exception(TransformFailed(str(error)))
         except Exception as error:
             answer.set_exception(error)
+
+    def job(self, op: str, args: dict[str, Any]) -> Future[Any]:
+        self.jobs.append((op, args))
+        if op == "train":
+            assert self.trained is not None
+            shutil.copytree(self.trained, args["target"])
+        answer: Future[Any] = Future()
+
+        def work() -> None:
+            self.hold.wait(30)
+            if self.refuse is not None:
+                answer.set_exception(TransformFailed(self.refuse))
+            else:
+                answer.set_result(self.figures if op == "train" else {"values": self.figures["before"]})
+
+        threading.Thread(target=work, daemon=True).start()
+        return answer
 
     def start_stream(self, spec: StreamSpec, on_event: Callable[[StreamEvent], None]) -> None:
         self.starts.append(spec.stream_id)

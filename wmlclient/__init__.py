@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from wmlclient.records import KafkaRecord as KafkaRecord
     from wmlclient.scores import Scores as Scores
     from wmlclient.states import State as State
+    from wmlclient.storage import Database as Database
     from wmlclient.storage import ObjectStorage as ObjectStorage
     from wmlclient.topics import KafkaTopic as KafkaTopic
     from wmlclient.versions import ModelVersion as ModelVersion
@@ -44,6 +45,7 @@ _HOMES = {
     "ApiError": "errors",
     "Certificate": "certificate",
     "Client": "client",
+    "Database": "storage",
     "Deployment": "deployment",
     "Description": "bill",
     "Instance": "instance",
@@ -65,6 +67,7 @@ __all__ = [
     "ApiError",
     "Certificate",
     "Client",
+    "Database",
     "Deployment",
     "Description",
     "Instance",

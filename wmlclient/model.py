@@ -13,6 +13,7 @@ from wmlclient.certificate import Certificate
 from wmlclient.connections import SparkService
 from wmlclient.deployment import WAIT_TIMEOUT, Deployment
 from wmlclient.errors import NotSupportedError, PayloadError, ResponseError, WaitTimeoutError
+from wmlclient.learning import Learning
 from wmlclient.pages import Pages
 from wmlclient.translate import translate, utc
 from wmlclient.versions import ModelVersion
@@ -166,8 +167,9 @@ class Model:
     def evaluations(self) -> list[dict[str, Any]]:
         """What its versions were found to be worth, oldest first.
 
-        Dicts with ``version`` (its id), ``phase`` (``"setup"`` for what came with a version), ``at`` (UTC) and
-        ``metrics``: dicts with ``name``, ``value`` and perhaps ``threshold``.
+        Dicts with ``version`` (its id), ``phase`` (``"setup"`` for what came with a version, ``"monitoring"`` and
+        ``"training"`` for what :attr:`learning` measured), ``at`` (UTC) and ``metrics``: dicts with ``name``,
+        ``value`` and perhaps ``threshold``.
         """
         return versions.evaluations(self._service, self.id)
 
@@ -227,6 +229,11 @@ class Model:
         )
         self.refresh()
         return ModelVersion(self._service, self.id, version)
+
+    @property
+    def learning(self) -> Learning:
+        """How it learns from feedback."""
+        return Learning(self._service, self.id)
 
     @property
     def deployments(self) -> Pages[Deployment]:

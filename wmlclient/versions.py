@@ -94,6 +94,11 @@ def evaluations(service: Service, model_id: str) -> list[dict[str, Any]]:
     """See :attr:`wmlclient.model.Model.evaluations`."""
     with translate():
         found = service.api.published_models.list_evaluation_metrics(service.instance_id, model_id)
+    return figures(found.resources)
+
+
+def figures(evaluations: Iterable[Any]) -> list[dict[str, Any]]:
+    """Evaluations as the facade shows them."""
     return [
         {
             "version": (each.model_version_url or "").rpartition("/")[2] or None,
@@ -101,7 +106,7 @@ def evaluations(service: Service, model_id: str) -> list[dict[str, Any]]:
             "at": utc(each.timestamp) if each.timestamp is not None else None,
             "metrics": [_plain(figure) for figure in each.values],
         }
-        for each in found.resources
+        for each in evaluations
     ]
 
 

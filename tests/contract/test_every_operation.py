@@ -62,6 +62,20 @@ class Things:
         made = self.service.stream(self.content)
         return {"model_id": made.entity["published_model"]["guid"], "deployment_id": made.guid}
 
+    def learning(self) -> dict[str, str]:
+        ids = self.model()
+        made = self.service.operation(
+            "Learning_PutConfiguration", ids=ids, json=LEARNING, headers=SPARK_HEADER
+        )
+        assert made.status == 200, made.body
+        return ids
+
+    def iteration(self) -> dict[str, str]:
+        ids = self.learning()
+        made = self.service.operation("Learning_CreateIteration", ids=ids, json={})
+        assert made.response.headers["Location"] == made.url
+        return {**ids, "iteration_id": made.guid}
+
     def asset(self) -> dict[str, str]:
         url = f"{self.service.url}/v3/wml_instances/{INSTANCE}/published_models/{self.model()['model_id']}"
         return {**ONLINE, "deployable_asset_url": url}
@@ -109,6 +123,10 @@ def request(things: Things) -> dict[str, Any]:
     return saved_models.request(sample={"fields": ["id", "text"], "values": [[1, "a"]]})
 
 
+LEARNING = {"definition": {"method": "binary", "metrics": [{"name": "areaUnderROC", "threshold": 0.8}]}}
+FEEDBACK = {"fields": ["id", "text", "label"], "values": [[1, "so good", 1], [2, "so bad", 0]]}
+RETRAIN = [{"op": "replace", "path": "/auto_retrain", "value": "always"}]
+
 GOES: dict[str, tuple[int, Case]] = {
     "Token_Get": run("Token_Get", 200, token=None, headers={"Authorization": BASIC}),
     "Token_GetV2": run("Token_GetV2", 200, token=None, headers={"Authorization": BASIC}),
@@ -151,6 +169,17 @@ GOES: dict[str, tuple[int, Case]] = {
     "PublishedModels_Delete": run(
         "PublishedModels_Delete", 204, ids=Things.online, params={"ignore_spark_errors": "true"}
     ),
+    "Learning_PutConfiguration": run(
+        "Learning_PutConfiguration", 200, ids=Things.model, json=LEARNING, headers=SPARK_HEADER
+    ),
+    "Learning_GetConfiguration": run("Learning_GetConfiguration", 200, ids=Things.learning),
+    "Learning_UpdateConfiguration": run(
+        "Learning_UpdateConfiguration", 200, ids=Things.learning, json=RETRAIN
+    ),
+    "Learning_CreateIteration": run("Learning_CreateIteration", 201, ids=Things.learning, json={}),
+    "Learning_ListIterations": run("Learning_ListIterations", 200, ids=Things.iteration),
+    "Learning_GetIteration": run("Learning_GetIteration", 200, ids=Things.iteration),
+    "Learning_StoreFeedback": run("Learning_StoreFeedback", 200, ids=Things.learning, json=FEEDBACK),
     "Deployments_List": run("Deployments_List", 200, ids=Things.online),
     "Deployments_Create": run("Deployments_Create", 201, ids=Things.model, json=STREAM, headers=SPARK_HEADER),
     "Deployments_Get": run("Deployments_Get", 200, ids=Things.stream),
@@ -168,6 +197,7 @@ GOES: dict[str, tuple[int, Case]] = {
 }
 
 NOT_FOUND = (404, "not_found")
+NO_LEARNING = (404, "missing_learning_configuration")
 CORRUPTED = (400, "invalid_request_payload")
 FAILS: dict[str, tuple[tuple[int, str], tuple[int, Case]]] = {
     "Token_Get": (
@@ -245,6 +275,36 @@ FAILS: dict[str, tuple[tuple[int, str], tuple[int, Case]]] = {
         run("PublishedModels_ListEvaluationMetrics", 404, ids=lambda things: things.model(upload=False)),
     ),
     "PublishedModels_Delete": (NOT_FOUND, run("PublishedModels_Delete", 404)),
+    "Learning_PutConfiguration": (
+        (400, "missing_prediction_spark_definition"),
+        run("Learning_PutConfiguration", 400, ids=Things.model, json=LEARNING),
+    ),
+    "Learning_GetConfiguration": (
+        NO_LEARNING,
+        run("Learning_GetConfiguration", 404, ids=Things.model),
+    ),
+    "Learning_UpdateConfiguration": (
+        (400, "patch_multiple_ops"),
+        run("Learning_UpdateConfiguration", 400, ids=Things.learning, json=[]),
+    ),
+    "Learning_CreateIteration": (
+        NO_LEARNING,
+        run("Learning_CreateIteration", 404, ids=Things.model, json={}),
+    ),
+    "Learning_ListIterations": (NOT_FOUND, run("Learning_ListIterations", 404)),
+    "Learning_GetIteration": (
+        NOT_FOUND,
+        run("Learning_GetIteration", 404, ids=lambda things: {**things.iteration(), "iteration_id": UNKNOWN}),
+    ),
+    "Learning_StoreFeedback": (
+        (400, "invalid_payload"),
+        run(
+            "Learning_StoreFeedback",
+            400,
+            ids=Things.learning,
+            json={"fields": ["id", "text"], "values": [[1, "a"]]},
+        ),
+    ),
     "Deployments_List": (NOT_FOUND, run("Deployments_List", 404)),
     "Deployments_Create": (
         (400, "not_supported_deployment_type"),

@@ -16,3 +16,10 @@ def test_versions_and_rollback(root: Path, tmp_path: Path) -> None:
 
     assert printed.splitlines() == ["[True, False]", "[0.76, 0.81]", "True", "False True"]
     assert (tmp_path / "better.tar.gz").read_bytes() == (tmp_path / "latest.tar.gz").read_bytes()
+
+
+def test_learning_from_feedback(root: Path, tmp_path: Path) -> None:
+    printed = run_python(runnable(root / "docs" / "howto" / "learning.md", "python"), "learning", tmp_path)
+
+    phases = "['monitoring', 'training']"
+    assert printed.splitlines() == ["30", f"COMPLETED {phases}", "True True", phases]

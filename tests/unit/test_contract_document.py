@@ -261,6 +261,7 @@ class TestWatson:
         }
         assert members == {
             ("DataConnection", "security_protocol"),
+            ("DataConnection", "port"),
             ("DeploymentEntity", "engine"),
             ("DeploymentEntity", "engine_reason"),
             ("DeploymentRequest", "engine"),
@@ -270,6 +271,11 @@ class TestWatson:
                 for member in ("delivery", "latency", "workers", "receipts")
             ),
             ("ScoredTable", "errors"),
+            ("FeedbackStored", "count"),
+            *(
+                ("LearningIterationEntity", member)
+                for member in ("feedback_records", "evaluations", "redeployed")
+            ),
         }
 
 

@@ -16,6 +16,7 @@ PUBLIC = {
     "ApiError",
     "Certificate",
     "Client",
+    "Database",
     "Deployment",
     "Description",
     "Instance",

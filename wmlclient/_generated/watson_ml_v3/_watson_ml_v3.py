@@ -20,6 +20,7 @@ from .operations import (
     DeploymentsOperations,
     InstanceDeploymentsOperations,
     InstancesOperations,
+    LearningOperations,
     ModelsOperations,
     PublishedModelsOperations,
     TokenOperations,
@@ -48,6 +49,8 @@ class WatsonMlV3:  # pylint: disable=client-accepts-api-version-keyword,too-many
     :ivar published_models: PublishedModelsOperations operations
     :vartype published_models:
      wmlclient._generated.watson_ml_v3.operations.PublishedModelsOperations
+    :ivar learning: LearningOperations operations
+    :vartype learning: wmlclient._generated.watson_ml_v3.operations.LearningOperations
     :ivar deployments: DeploymentsOperations operations
     :vartype deployments: wmlclient._generated.watson_ml_v3.operations.DeploymentsOperations
     :ivar instance_deployments: InstanceDeploymentsOperations operations
@@ -92,6 +95,7 @@ class WatsonMlV3:  # pylint: disable=client-accepts-api-version-keyword,too-many
         self.published_models = PublishedModelsOperations(
             self._client, self._config, self._serialize, self._deserialize
         )
+        self.learning = LearningOperations(self._client, self._config, self._serialize, self._deserialize)
         self.deployments = DeploymentsOperations(self._client, self._config, self._serialize, self._deserialize)
         self.instance_deployments = InstanceDeploymentsOperations(
             self._client, self._config, self._serialize, self._deserialize

@@ -227,6 +227,21 @@ class SparkRunner(StreamEngine, Protocol):
         """
         ...
 
+    def job(self, op: str, args: dict[str, Any]) -> Future[Any]:
+        """Other work of the driver; plain data in and out. Blocks only while the driver starts.
+
+        Args:
+            op: ``evaluate``: rows (``schema``, ``fields``, ``values``) through ``model_dir``, measured by
+                ``method`` and ``metrics``; gives ``{"values"}``. ``train``: fits the pipeline in
+                ``pipeline_dir`` to the rows, saves it as ``target`` and measures it and ``model_dir`` on the rows of
+                ``held``; gives ``{"values", "before"}``.
+            args: As ``op`` says.
+
+        Raises:
+            SparkUnavailable: The driver cannot be started.
+        """
+        ...
+
 
 @runtime_checkable
 class SparkPool(Protocol):

@@ -17,7 +17,10 @@ from .definitions import DefinitionService
 from .deployments import DeploymentService
 from .errors import EngineError
 from .executions import ExecutionService
+from .feedback import Feedback
+from .iterations import Iterations
 from .kernels import Kernels, NoKernels
+from .learning import LearningService
 from .models import ModelService
 from .online import OnlineService
 from .places import Folders
@@ -61,6 +64,7 @@ class Engine:
         scorers: Loaded online deployments.
         streams: Streams.
         deployments: Deployments.
+        learning: How models learn.
         sessions: Sessions.
         snapshots: Snapshots of sessions.
         web_services: Web services.
@@ -112,6 +116,7 @@ class Engine:
             self.store, self.contents, self.certificates, batches or NoBatches(), folders or Folders(), clock
         )
         self.deployments = DeploymentService(self.store, online, self.scorers, self.streams, jobs, clock)
+        self.learning = self._learning(home, folders or Folders(), clock)
         kernels = kernels or NoKernels("Sessions need more packages. Run: pip install 'wmlclient[sessions]'")
         self.sessions = SessionService(kernels, home / "sessions", session_settings, clock)
         zips = ArchiveStore(home, "snapshots", ".zip")
@@ -134,6 +139,7 @@ class Engine:
         self.snapshots.sweep()
         self.deployments.resume()
         self.certificates.resume()
+        self.learning.start()
         self.sessions.start()
         self.executions.start()
         self.consumption.start()
@@ -144,12 +150,29 @@ class Engine:
         self.sessions.close()
         self.executions.close()
         self.consumption.close()
+        self.learning.close()
         self.deployments.close()
         self.streams.close()
         self.certificates.close()
         self._native_streams.close()
         self._spark.close()
         self.store.close()
+
+    def _learning(self, home: Path, folders: Folders, clock: Callable[[], int]) -> LearningService:
+        feedback = Feedback(self.store, folders)
+        scratch = home / "learning"
+        iterations = Iterations(
+            self.store,
+            self.contents,
+            self.models,
+            self.deployments,
+            feedback,
+            self._spark,
+            folders,
+            scratch,
+            clock,
+        )
+        return LearningService(self.store, self.models, feedback, iterations, folders, clock)
 
     def delete_model(self, id: str, ignore_spark_errors: bool = False) -> None:
         """Take a model's deployments down and remove it.

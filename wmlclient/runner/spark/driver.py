@@ -21,6 +21,7 @@ import attrs
 from wmlclient.runner import lines
 from wmlclient.runner.engine.ports import PortError
 from wmlclient.runner.spark.failures import root_cause
+from wmlclient.runner.spark.learner import Learner
 from wmlclient.runner.spark.models import ModelCache
 from wmlclient.runner.spark.session import Session
 from wmlclient.runner.spark.streaming import Streams
@@ -53,6 +54,7 @@ class Driver:
             self._session.start()
             models = ModelCache(self._session, self._foreign)
             self._transformer = Transformer(self._session, models)
+            self._learner = Learner(self._session, models, self._foreign)
             self._streams = Streams(self._session, models, self._event)
             ready = {"version": self._session.version, "jvm_pid": self._session.jvm_pid}
         except BaseException as error:
@@ -101,6 +103,12 @@ class Driver:
 
     def _op_transform(self, **args: Any) -> dict[str, Any]:
         return attrs.asdict(self._transformer.run(**args))
+
+    def _op_evaluate(self, **args: Any) -> dict[str, Any]:
+        return self._learner.evaluate(**args)
+
+    def _op_train(self, **args: Any) -> dict[str, Any]:
+        return self._learner.train(**args)
 
     def _op_start_stream(self, spec: dict[str, Any]) -> None:
         self._streams.start(lines.spec_from_json(spec))

@@ -108,6 +108,10 @@ class DriverRunner:
         key = (str(model_dir), json.dumps(schema, sort_keys=True), tuple(fields))
         return self._coalescer.submit(key, values)
 
+    def job(self, op: str, args: dict[str, Any]) -> Future[Any]:
+        """See :meth:`wmlclient.runner.engine.ports.SparkRunner.job`."""
+        return self._running().call(op, **args)
+
     def start_stream(self, spec: StreamSpec, on_event: OnEvent) -> None:
         """See :meth:`wmlclient.runner.engine.ports.SparkRunner.start_stream`."""
         stream = _Stream(spec, on_event)

@@ -16,6 +16,7 @@ from attrs import asdict
 from . import tables
 from .accounts import Logins, Users
 from .errors import Referenced, StorageFull
+from .learning import LearningRows
 from .records import Definition, Deployment, Model, Page, Version
 from .repository import Repository, record
 from .snapshots import Snapshots
@@ -48,6 +49,7 @@ class Store:
         self.definitions = _Definitions(self.begin)
         self.models = _Models(self.begin)
         self.deployments = _Deployments(self.begin)
+        self.learning = LearningRows(self.begin)
         self.users = Users(self.begin)
         self.logins = Logins(self.begin)
         self.snapshots = Snapshots(self.begin)

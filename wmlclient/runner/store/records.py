@@ -124,6 +124,58 @@ class Deployment:
 
 
 @frozen
+class Learning:
+    """How a model learns.
+
+    Attributes:
+        model_id: The model.
+        body: The configuration: may hold the secrets of a database, so not in the repr.
+        spark_service: The decoded Spark service header: holds secrets too.
+        last_record: Rows of feedback that a training has seen.
+        created_at: When it was first said.
+        modified_at: When it last changed.
+    """
+
+    model_id: str
+    body: dict[str, Any] = field(repr=False)
+    spark_service: dict[str, Any] | None = field(repr=False)
+    last_record: int
+    created_at: int
+    modified_at: int
+
+
+@frozen
+class Iteration:
+    """A learning iteration.
+
+    Attributes:
+        id: Identity.
+        model_id: Its model.
+        state: ``INITIALIZED``, ``RUNNING``, ``COMPLETED`` or ``FAILED``.
+        created_at: When it was started.
+        modified_at: When it last changed.
+        records: Rows of new feedback, once they are counted.
+        evaluations: ``[{"phase", "values", "timestamp", "version_id"}]`` so far; the time in milliseconds.
+        version_id: The version that it trained, or None.
+        redeployed: Whether that was deployed; None where nothing was trained.
+        message: What came of it, in words.
+        failure: ``[{"code", "message"}]`` where it failed.
+    """
+
+    id: str
+    model_id: str
+    state: str
+    created_at: int
+    modified_at: int
+    records: int | None = None
+    evaluations: list[dict[str, Any]] = Factory(list)
+    version_id: str | None = None
+    redeployed: bool | None = None
+    message: str | None = None
+    failure: list[dict[str, str]] | None = None
+
+
+@frozen
 class User:
     """A local user.
 

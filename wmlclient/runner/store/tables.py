@@ -95,6 +95,44 @@ deployments = Table(
     sqlite_autoincrement=True,
 )
 
+learning = Table(
+    "learning",
+    metadata,
+    Column("model_id", String(36), ForeignKey("models.id", ondelete="CASCADE"), primary_key=True),
+    Column("body", JSON, nullable=False),
+    Column("spark_service", JSON(none_as_null=True)),
+    Column("last_record", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("modified_at", BigInteger, nullable=False),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("seq", _SEQ, primary_key=True, autoincrement=True),
+    Column("model_id", String(36), ForeignKey("models.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("row", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+iterations = Table(
+    "iterations",
+    metadata,
+    Column("seq", _SEQ, primary_key=True, autoincrement=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("model_id", String(36), ForeignKey("models.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("state", String(16), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("modified_at", BigInteger, nullable=False),
+    Column("records", BigInteger),
+    Column("evaluations", JSON, nullable=False),
+    Column("version_id", String(36)),
+    Column("redeployed", Boolean),
+    Column("message", Text),
+    Column("failure", JSON(none_as_null=True)),
+    sqlite_autoincrement=True,
+)
+
 users = Table(
     "users",
     metadata,

@@ -15,6 +15,7 @@ from ._models_py3 import ColumnMaterials
 from ._models_py3 import DataConnection
 from ._models_py3 import DataInput
 from ._models_py3 import DataOutput
+from ._models_py3 import DataReference
 from ._models_py3 import DataSource
 from ._models_py3 import DataTarget
 from ._models_py3 import DeadLetter
@@ -28,15 +29,24 @@ from ._models_py3 import ErrorBody
 from ._models_py3 import ErrorDetail
 from ._models_py3 import ErrorTarget
 from ._models_py3 import Evaluation
+from ._models_py3 import EvaluationDefinition
 from ._models_py3 import EvaluationMetric
 from ._models_py3 import EvaluationMetrics
 from ._models_py3 import EvaluationMetricsPage
+from ._models_py3 import FeedbackStored
+from ._models_py3 import FeedbackTable
 from ._models_py3 import Framework
 from ._models_py3 import Instance
 from ._models_py3 import InstanceAccount
 from ._models_py3 import InstanceEntity
 from ._models_py3 import InstanceOwner
 from ._models_py3 import InstanceUsage
+from ._models_py3 import LearningConfiguration
+from ._models_py3 import LearningConfigurationRequest
+from ._models_py3 import LearningIteration
+from ._models_py3 import LearningIterationEntity
+from ._models_py3 import LearningIterationPage
+from ._models_py3 import LearningStatus
 from ._models_py3 import Metadata
 from ._models_py3 import PageLink
 from ._models_py3 import ParityCertificate
@@ -70,6 +80,8 @@ from ._models_py3 import UsageCounter
 from ._watson_ml_v3_enums import DeploymentStatus
 from ._watson_ml_v3_enums import DeploymentType
 from ._watson_ml_v3_enums import EngineWish
+from ._watson_ml_v3_enums import LearningRule
+from ._watson_ml_v3_enums import LearningState
 from ._watson_ml_v3_enums import ParityOrigin
 from ._watson_ml_v3_enums import ParityState
 from ._watson_ml_v3_enums import PatchOperationKind
@@ -93,6 +105,7 @@ __all__ = [
     "DataConnection",
     "DataInput",
     "DataOutput",
+    "DataReference",
     "DataSource",
     "DataTarget",
     "DeadLetter",
@@ -106,15 +119,24 @@ __all__ = [
     "ErrorDetail",
     "ErrorTarget",
     "Evaluation",
+    "EvaluationDefinition",
     "EvaluationMetric",
     "EvaluationMetrics",
     "EvaluationMetricsPage",
+    "FeedbackStored",
+    "FeedbackTable",
     "Framework",
     "Instance",
     "InstanceAccount",
     "InstanceEntity",
     "InstanceOwner",
     "InstanceUsage",
+    "LearningConfiguration",
+    "LearningConfigurationRequest",
+    "LearningIteration",
+    "LearningIterationEntity",
+    "LearningIterationPage",
+    "LearningStatus",
     "Metadata",
     "PageLink",
     "ParityCertificate",
@@ -147,6 +169,8 @@ __all__ = [
     "DeploymentStatus",
     "DeploymentType",
     "EngineWish",
+    "LearningRule",
+    "LearningState",
     "ParityOrigin",
     "ParityState",
     "PatchOperationKind",

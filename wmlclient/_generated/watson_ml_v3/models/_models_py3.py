@@ -211,7 +211,7 @@ class BatchProgress(msrest.serialization.Model):
     :ivar rows_written: Rows that were scored.
     :vartype rows_written: int
     :ivar rows_bad: Rows that could not be read or scored: they are in the file named as the target
-     and ``.bad-rows.jsonl``.
+     and ``.bad-rows.jsonl``\\ , or in the table named as the target and ``_bad_rows``.
     :vartype rows_bad: int
     :ivar rows_total: Rows of the source, where that is known.
     :vartype rows_total: int
@@ -239,7 +239,7 @@ class BatchProgress(msrest.serialization.Model):
         :keyword rows_written: Rows that were scored.
         :paramtype rows_written: int
         :keyword rows_bad: Rows that could not be read or scored: they are in the file named as the
-         target and ``.bad-rows.jsonl``.
+         target and ``.bad-rows.jsonl``\\ , or in the table named as the target and ``_bad_rows``.
         :paramtype rows_bad: int
         :keyword rows_total: Rows of the source, where that is known.
         :paramtype rows_total: int
@@ -470,7 +470,9 @@ class DataConnection(msrest.serialization.Model):  # pylint: disable=too-many-in
     :vartype url: str
     :ivar host: Database: host.
     :vartype host: str
-    :ivar db: Database: name.
+    :ivar port: Extension of this service. Database: port; by default the usual one.
+    :vartype port: int
+    :ivar db: Database: name; of SQLite its file, an absolute path of the service's machine.
     :vartype db: str
     :ivar username: Database: user.
     :vartype username: str
@@ -493,6 +495,7 @@ class DataConnection(msrest.serialization.Model):  # pylint: disable=too-many-in
         "secret_key": {"key": "secret_key", "type": "str"},
         "url": {"key": "url", "type": "str"},
         "host": {"key": "host", "type": "str"},
+        "port": {"key": "port", "type": "int"},
         "db": {"key": "db", "type": "str"},
         "username": {"key": "username", "type": "str"},
     }
@@ -516,6 +519,7 @@ class DataConnection(msrest.serialization.Model):  # pylint: disable=too-many-in
         secret_key: Optional[str] = None,
         url: Optional[str] = None,
         host: Optional[str] = None,
+        port: Optional[int] = None,
         db: Optional[str] = None,
         username: Optional[str] = None,
         **kwargs: Any
@@ -555,7 +559,9 @@ class DataConnection(msrest.serialization.Model):  # pylint: disable=too-many-in
         :paramtype url: str
         :keyword host: Database: host.
         :paramtype host: str
-        :keyword db: Database: name.
+        :keyword port: Extension of this service. Database: port; by default the usual one.
+        :paramtype port: int
+        :keyword db: Database: name; of SQLite its file, an absolute path of the service's machine.
         :paramtype db: str
         :keyword username: Database: user.
         :paramtype username: str
@@ -577,6 +583,7 @@ class DataConnection(msrest.serialization.Model):  # pylint: disable=too-many-in
         self.secret_key = secret_key
         self.url = url
         self.host = host
+        self.port = port
         self.db = db
         self.username = username
 
@@ -649,11 +656,53 @@ class DataOutput(msrest.serialization.Model):
         self.target = target
 
 
+class DataReference(msrest.serialization.Model):
+    """A table of a database. The connection is answered with its secrets masked.
+
+    :ivar name: Name.
+    :vartype name: str
+    :ivar connection: Credentials of a Kafka service (kind ``stream``\\ ), an object storage or a
+     database (kind ``batch``\\ ). Which members are needed depends on the kind.
+    :vartype connection: ~wmlclient._generated.watson_ml_v3.models.DataConnection
+    :ivar source: Topic, file or table to read.
+    :vartype source: ~wmlclient._generated.watson_ml_v3.models.DataSource
+    """
+
+    _attribute_map = {
+        "name": {"key": "name", "type": "str"},
+        "connection": {"key": "connection", "type": "DataConnection"},
+        "source": {"key": "source", "type": "DataSource"},
+    }
+
+    def __init__(
+        self,
+        *,
+        name: Optional[str] = None,
+        connection: Optional["_models.DataConnection"] = None,
+        source: Optional["_models.DataSource"] = None,
+        **kwargs: Any
+    ) -> None:
+        """
+        :keyword name: Name.
+        :paramtype name: str
+        :keyword connection: Credentials of a Kafka service (kind ``stream``\\ ), an object storage or
+         a database (kind ``batch``\\ ). Which members are needed depends on the kind.
+        :paramtype connection: ~wmlclient._generated.watson_ml_v3.models.DataConnection
+        :keyword source: Topic, file or table to read.
+        :paramtype source: ~wmlclient._generated.watson_ml_v3.models.DataSource
+        """
+        super().__init__(**kwargs)
+        self.name = name
+        self.connection = connection
+        self.source = source
+
+
 class DataSource(msrest.serialization.Model):
     """Topic, file or table to read.
 
-    :ivar type: ``kafka``\\ ; for a batch ``cloudobjectstorage``\\ , or (extension of this service)
-     ``file``\\ : an absolute path of the service's machine.
+    :ivar type: ``kafka``\\ ; for a batch ``cloudobjectstorage``\\ , a database's ``dashdb``\\ ,
+     ``db2`` or ``postgresql``\\ , or (extensions of this service) ``sqlite`` or ``file``\\ : an
+     absolute path of the service's machine.
     :vartype type: str
     :ivar topic: Kafka: topic.
     :vartype topic: str
@@ -664,7 +713,8 @@ class DataSource(msrest.serialization.Model):
     :ivar filename: File.
     :vartype filename: str
     :ivar fileformat: Format of the file: ``csv``\\ , or (extension of this service) ``json``\\ ,
-     an object a line, or ``parquet``. Left out it is taken from the name.
+     an object a line, ``parquet``\\ , or ``delta``\\ , a table of Delta Lake. Left out it is taken
+     from the name.
     :vartype fileformat: str
     :ivar firstlineheader: Whether the first line holds the names: ``"true"`` or a boolean.
     :vartype firstlineheader: any
@@ -701,8 +751,9 @@ class DataSource(msrest.serialization.Model):
         **kwargs: Any
     ) -> None:
         """
-        :keyword type: ``kafka``\\ ; for a batch ``cloudobjectstorage``\\ , or (extension of this
-         service) ``file``\\ : an absolute path of the service's machine.
+        :keyword type: ``kafka``\\ ; for a batch ``cloudobjectstorage``\\ , a database's ``dashdb``\\ ,
+         ``db2`` or ``postgresql``\\ , or (extensions of this service) ``sqlite`` or ``file``\\ : an
+         absolute path of the service's machine.
         :paramtype type: str
         :keyword topic: Kafka: topic.
         :paramtype topic: str
@@ -713,7 +764,8 @@ class DataSource(msrest.serialization.Model):
         :keyword filename: File.
         :paramtype filename: str
         :keyword fileformat: Format of the file: ``csv``\\ , or (extension of this service) ``json``\\
-         , an object a line, or ``parquet``. Left out it is taken from the name.
+         , an object a line, ``parquet``\\ , or ``delta``\\ , a table of Delta Lake. Left out it is
+         taken from the name.
         :paramtype fileformat: str
         :keyword firstlineheader: Whether the first line holds the names: ``"true"`` or a boolean.
         :paramtype firstlineheader: any
@@ -737,8 +789,9 @@ class DataSource(msrest.serialization.Model):
 class DataTarget(msrest.serialization.Model):
     """Topic, file or table to write.
 
-    :ivar type: ``kafka``\\ ; for a batch ``cloudobjectstorage``\\ , or (extension of this service)
-     ``file``\\ : an absolute path of the service's machine.
+    :ivar type: ``kafka``\\ ; for a batch ``cloudobjectstorage``\\ , a database's ``dashdb``\\ ,
+     ``db2`` or ``postgresql``\\ , or (extensions of this service) ``sqlite`` or ``file``\\ : an
+     absolute path of the service's machine.
     :vartype type: str
     :ivar topic: Kafka: topic.
     :vartype topic: str
@@ -749,7 +802,8 @@ class DataTarget(msrest.serialization.Model):
     :ivar filename: File.
     :vartype filename: str
     :ivar fileformat: Format of the file: ``csv``\\ , or (extension of this service) ``json``\\ ,
-     an object a line, or ``parquet``. Left out it is taken from the name.
+     an object a line, ``parquet``\\ , or ``delta``\\ , a table of Delta Lake. Left out it is taken
+     from the name.
     :vartype fileformat: str
     :ivar firstlineheader: Whether the first line holds the names: ``"true"`` or a boolean.
     :vartype firstlineheader: any
@@ -786,8 +840,9 @@ class DataTarget(msrest.serialization.Model):
         **kwargs: Any
     ) -> None:
         """
-        :keyword type: ``kafka``\\ ; for a batch ``cloudobjectstorage``\\ , or (extension of this
-         service) ``file``\\ : an absolute path of the service's machine.
+        :keyword type: ``kafka``\\ ; for a batch ``cloudobjectstorage``\\ , a database's ``dashdb``\\ ,
+         ``db2`` or ``postgresql``\\ , or (extensions of this service) ``sqlite`` or ``file``\\ : an
+         absolute path of the service's machine.
         :paramtype type: str
         :keyword topic: Kafka: topic.
         :paramtype topic: str
@@ -798,7 +853,8 @@ class DataTarget(msrest.serialization.Model):
         :keyword filename: File.
         :paramtype filename: str
         :keyword fileformat: Format of the file: ``csv``\\ , or (extension of this service) ``json``\\
-         , an object a line, or ``parquet``. Left out it is taken from the name.
+         , an object a line, ``parquet``\\ , or ``delta``\\ , a table of Delta Lake. Left out it is
+         taken from the name.
         :paramtype fileformat: str
         :keyword firstlineheader: Whether the first line holds the names: ``"true"`` or a boolean.
         :paramtype firstlineheader: any
@@ -1493,6 +1549,41 @@ class Evaluation(msrest.serialization.Model):
         self.metrics = metrics
 
 
+class EvaluationDefinition(msrest.serialization.Model):
+    """By which figures a model is measured.
+
+    All required parameters must be populated in order to send to server.
+
+    :ivar method: ``binary``\\ , ``multiclass`` or ``regression``\\ ; any other is answered with
+     the error ``evaluation_method_not_supported``. Required.
+    :vartype method: str
+    :ivar metrics: The figures and their thresholds. Required.
+    :vartype metrics: list[~wmlclient._generated.watson_ml_v3.models.EvaluationMetric]
+    """
+
+    _validation = {
+        "method": {"required": True},
+        "metrics": {"required": True},
+    }
+
+    _attribute_map = {
+        "method": {"key": "method", "type": "str"},
+        "metrics": {"key": "metrics", "type": "[EvaluationMetric]"},
+    }
+
+    def __init__(self, *, method: str, metrics: List["_models.EvaluationMetric"], **kwargs: Any) -> None:
+        """
+        :keyword method: ``binary``\\ , ``multiclass`` or ``regression``\\ ; any other is answered with
+         the error ``evaluation_method_not_supported``. Required.
+        :paramtype method: str
+        :keyword metrics: The figures and their thresholds. Required.
+        :paramtype metrics: list[~wmlclient._generated.watson_ml_v3.models.EvaluationMetric]
+        """
+        super().__init__(**kwargs)
+        self.method = method
+        self.metrics = metrics
+
+
 class EvaluationMetric(msrest.serialization.Model):
     """One figure of an evaluation.
 
@@ -1538,7 +1629,8 @@ class EvaluationMetrics(msrest.serialization.Model):
 
     All required parameters must be populated in order to send to server.
 
-    :ivar phase: ``setup``\\ : given when the version was stored. Required.
+    :ivar phase: `setup`: given when the version was stored; `monitoring`: measured on feedback;
+     ``training``\\ : measured on the feedback that a new training left out. Required.
     :vartype phase: str
     :ivar values: The figures. Required.
     :vartype values: list[~wmlclient._generated.watson_ml_v3.models.EvaluationMetric]
@@ -1570,7 +1662,8 @@ class EvaluationMetrics(msrest.serialization.Model):
         **kwargs: Any
     ) -> None:
         """
-        :keyword phase: ``setup``\\ : given when the version was stored. Required.
+        :keyword phase: `setup`: given when the version was stored; `monitoring`: measured on feedback;
+         ``training``\\ : measured on the feedback that a new training left out. Required.
         :paramtype phase: str
         :keyword values: The figures. Required.
         :paramtype values: list[~wmlclient._generated.watson_ml_v3.models.EvaluationMetric]
@@ -1617,6 +1710,65 @@ class EvaluationMetricsPage(msrest.serialization.Model):
         super().__init__(**kwargs)
         self.count = count
         self.resources = resources
+
+
+class FeedbackStored(msrest.serialization.Model):
+    """How much feedback there is.
+
+    All required parameters must be populated in order to send to server.
+
+    :ivar count: Extension of this service: rows of feedback in all. Required.
+    :vartype count: int
+    """
+
+    _validation = {
+        "count": {"required": True},
+    }
+
+    _attribute_map = {
+        "count": {"key": "count", "type": "int"},
+    }
+
+    def __init__(self, *, count: int, **kwargs: Any) -> None:
+        """
+        :keyword count: Extension of this service: rows of feedback in all. Required.
+        :paramtype count: int
+        """
+        super().__init__(**kwargs)
+        self.count = count
+
+
+class FeedbackTable(msrest.serialization.Model):
+    """Rows of feedback: columns of the training data, the label among them.
+
+    All required parameters must be populated in order to send to server.
+
+    :ivar fields: Names of the columns. Required.
+    :vartype fields: list[str]
+    :ivar values: The rows. Required.
+    :vartype values: list[list[any]]
+    """
+
+    _validation = {
+        "fields": {"required": True, "min_items": 1},
+        "values": {"required": True, "min_items": 1},
+    }
+
+    _attribute_map = {
+        "fields": {"key": "fields", "type": "[str]"},
+        "values": {"key": "values", "type": "[[object]]"},
+    }
+
+    def __init__(self, *, fields: List[str], values: List[List[Any]], **kwargs: Any) -> None:
+        """
+        :keyword fields: Names of the columns. Required.
+        :paramtype fields: list[str]
+        :keyword values: The rows. Required.
+        :paramtype values: list[list[any]]
+        """
+        super().__init__(**kwargs)
+        self.fields = fields
+        self.values = values
 
 
 class Framework(msrest.serialization.Model):
@@ -1978,6 +2130,416 @@ class InstanceUsage(msrest.serialization.Model):
         self.deployment_count = deployment_count
         self.gpu_count = gpu_count
         self.capacity_units = capacity_units
+
+
+class LearningConfiguration(msrest.serialization.Model):
+    """How a model learns.
+
+    All required parameters must be populated in order to send to server.
+
+    :ivar definition: By which figures a model is measured. Required.
+    :vartype definition: ~wmlclient._generated.watson_ml_v3.models.EvaluationDefinition
+    :ivar evaluation_definition: By which figures a model is measured. Required.
+    :vartype evaluation_definition: ~wmlclient._generated.watson_ml_v3.models.EvaluationDefinition
+    :ivar feedback_data_reference: A table of a database. The connection is answered with its
+     secrets masked.
+    :vartype feedback_data_reference: ~wmlclient._generated.watson_ml_v3.models.DataReference
+    :ivar training_data_reference: A table of a database. The connection is answered with its
+     secrets masked.
+    :vartype training_data_reference: ~wmlclient._generated.watson_ml_v3.models.DataReference
+    :ivar min_feedback_data_size: How many rows of new feedback an iteration needs; 1 if left out.
+     Required.
+    :vartype min_feedback_data_size: int
+    :ivar auto_retrain: When an iteration trains anew: ``conditionally`` is where a figure misses
+     its threshold. ``never`` if left out. Required. Known values are: "never", "always", and
+     "conditionally".
+    :vartype auto_retrain: str or ~wmlclient._generated.watson_ml_v3.models.LearningRule
+    :ivar auto_redeploy: When online deployments are moved to the new version: ``conditionally`` is
+     where its first figure is better than that of the version before, on the same rows. ``never``
+     if left out. Required. Known values are: "never", "always", and "conditionally".
+    :vartype auto_redeploy: str or ~wmlclient._generated.watson_ml_v3.models.LearningRule
+    :ivar last_training_record: How many rows of feedback a training has seen. Required.
+    :vartype last_training_record: int
+    :ivar spark_service: The Spark service of a stream or batch deployment: what the header
+     X-Spark-Service-Instance holds as base64 of JSON.
+    :vartype spark_service: ~wmlclient._generated.watson_ml_v3.models.SparkService
+    """
+
+    _validation = {
+        "definition": {"required": True},
+        "evaluation_definition": {"required": True},
+        "min_feedback_data_size": {"required": True, "minimum": 1},
+        "auto_retrain": {"required": True},
+        "auto_redeploy": {"required": True},
+        "last_training_record": {"required": True, "minimum": 0},
+    }
+
+    _attribute_map = {
+        "definition": {"key": "definition", "type": "EvaluationDefinition"},
+        "evaluation_definition": {"key": "evaluation_definition", "type": "EvaluationDefinition"},
+        "feedback_data_reference": {"key": "feedback_data_reference", "type": "DataReference"},
+        "training_data_reference": {"key": "training_data_reference", "type": "DataReference"},
+        "min_feedback_data_size": {"key": "min_feedback_data_size", "type": "int"},
+        "auto_retrain": {"key": "auto_retrain", "type": "str"},
+        "auto_redeploy": {"key": "auto_redeploy", "type": "str"},
+        "last_training_record": {"key": "last_training_record", "type": "int"},
+        "spark_service": {"key": "spark_service", "type": "SparkService"},
+    }
+
+    def __init__(
+        self,
+        *,
+        definition: "_models.EvaluationDefinition",
+        evaluation_definition: "_models.EvaluationDefinition",
+        min_feedback_data_size: int,
+        auto_retrain: Union[str, "_models.LearningRule"],
+        auto_redeploy: Union[str, "_models.LearningRule"],
+        last_training_record: int,
+        feedback_data_reference: Optional["_models.DataReference"] = None,
+        training_data_reference: Optional["_models.DataReference"] = None,
+        spark_service: Optional["_models.SparkService"] = None,
+        **kwargs: Any
+    ) -> None:
+        """
+        :keyword definition: By which figures a model is measured. Required.
+        :paramtype definition: ~wmlclient._generated.watson_ml_v3.models.EvaluationDefinition
+        :keyword evaluation_definition: By which figures a model is measured. Required.
+        :paramtype evaluation_definition:
+         ~wmlclient._generated.watson_ml_v3.models.EvaluationDefinition
+        :keyword feedback_data_reference: A table of a database. The connection is answered with its
+         secrets masked.
+        :paramtype feedback_data_reference: ~wmlclient._generated.watson_ml_v3.models.DataReference
+        :keyword training_data_reference: A table of a database. The connection is answered with its
+         secrets masked.
+        :paramtype training_data_reference: ~wmlclient._generated.watson_ml_v3.models.DataReference
+        :keyword min_feedback_data_size: How many rows of new feedback an iteration needs; 1 if left
+         out. Required.
+        :paramtype min_feedback_data_size: int
+        :keyword auto_retrain: When an iteration trains anew: ``conditionally`` is where a figure
+         misses its threshold. ``never`` if left out. Required. Known values are: "never", "always", and
+         "conditionally".
+        :paramtype auto_retrain: str or ~wmlclient._generated.watson_ml_v3.models.LearningRule
+        :keyword auto_redeploy: When online deployments are moved to the new version: ``conditionally``
+         is where its first figure is better than that of the version before, on the same rows.
+         ``never`` if left out. Required. Known values are: "never", "always", and "conditionally".
+        :paramtype auto_redeploy: str or ~wmlclient._generated.watson_ml_v3.models.LearningRule
+        :keyword last_training_record: How many rows of feedback a training has seen. Required.
+        :paramtype last_training_record: int
+        :keyword spark_service: The Spark service of a stream or batch deployment: what the header
+         X-Spark-Service-Instance holds as base64 of JSON.
+        :paramtype spark_service: ~wmlclient._generated.watson_ml_v3.models.SparkService
+        """
+        super().__init__(**kwargs)
+        self.definition = definition
+        self.evaluation_definition = evaluation_definition
+        self.feedback_data_reference = feedback_data_reference
+        self.training_data_reference = training_data_reference
+        self.min_feedback_data_size = min_feedback_data_size
+        self.auto_retrain = auto_retrain
+        self.auto_redeploy = auto_redeploy
+        self.last_training_record = last_training_record
+        self.spark_service = spark_service
+
+
+class LearningConfigurationRequest(msrest.serialization.Model):
+    """How a model is to learn. One of ``definition`` and ``evaluation_definition`` is needed.
+
+    :ivar definition: By which figures a model is measured.
+    :vartype definition: ~wmlclient._generated.watson_ml_v3.models.EvaluationDefinition
+    :ivar evaluation_definition: By which figures a model is measured.
+    :vartype evaluation_definition: ~wmlclient._generated.watson_ml_v3.models.EvaluationDefinition
+    :ivar feedback_data_reference: A table of a database. The connection is answered with its
+     secrets masked.
+    :vartype feedback_data_reference: ~wmlclient._generated.watson_ml_v3.models.DataReference
+    :ivar training_data_reference: A table of a database. The connection is answered with its
+     secrets masked.
+    :vartype training_data_reference: ~wmlclient._generated.watson_ml_v3.models.DataReference
+    :ivar min_feedback_data_size: How many rows of new feedback an iteration needs; 1 if left out.
+    :vartype min_feedback_data_size: int
+    :ivar auto_retrain: When an iteration trains anew: ``conditionally`` is where a figure misses
+     its threshold. ``never`` if left out. Known values are: "never", "always", and "conditionally".
+    :vartype auto_retrain: str or ~wmlclient._generated.watson_ml_v3.models.LearningRule
+    :ivar auto_redeploy: When online deployments are moved to the new version: ``conditionally`` is
+     where its first figure is better than that of the version before, on the same rows. ``never``
+     if left out. Known values are: "never", "always", and "conditionally".
+    :vartype auto_redeploy: str or ~wmlclient._generated.watson_ml_v3.models.LearningRule
+    :ivar last_training_record: How many rows of feedback a training has seen.
+    :vartype last_training_record: int
+    """
+
+    _validation = {
+        "min_feedback_data_size": {"minimum": 1},
+        "last_training_record": {"minimum": 0},
+    }
+
+    _attribute_map = {
+        "definition": {"key": "definition", "type": "EvaluationDefinition"},
+        "evaluation_definition": {"key": "evaluation_definition", "type": "EvaluationDefinition"},
+        "feedback_data_reference": {"key": "feedback_data_reference", "type": "DataReference"},
+        "training_data_reference": {"key": "training_data_reference", "type": "DataReference"},
+        "min_feedback_data_size": {"key": "min_feedback_data_size", "type": "int"},
+        "auto_retrain": {"key": "auto_retrain", "type": "str"},
+        "auto_redeploy": {"key": "auto_redeploy", "type": "str"},
+        "last_training_record": {"key": "last_training_record", "type": "int"},
+    }
+
+    def __init__(
+        self,
+        *,
+        definition: Optional["_models.EvaluationDefinition"] = None,
+        evaluation_definition: Optional["_models.EvaluationDefinition"] = None,
+        feedback_data_reference: Optional["_models.DataReference"] = None,
+        training_data_reference: Optional["_models.DataReference"] = None,
+        min_feedback_data_size: Optional[int] = None,
+        auto_retrain: Optional[Union[str, "_models.LearningRule"]] = None,
+        auto_redeploy: Optional[Union[str, "_models.LearningRule"]] = None,
+        last_training_record: Optional[int] = None,
+        **kwargs: Any
+    ) -> None:
+        """
+        :keyword definition: By which figures a model is measured.
+        :paramtype definition: ~wmlclient._generated.watson_ml_v3.models.EvaluationDefinition
+        :keyword evaluation_definition: By which figures a model is measured.
+        :paramtype evaluation_definition:
+         ~wmlclient._generated.watson_ml_v3.models.EvaluationDefinition
+        :keyword feedback_data_reference: A table of a database. The connection is answered with its
+         secrets masked.
+        :paramtype feedback_data_reference: ~wmlclient._generated.watson_ml_v3.models.DataReference
+        :keyword training_data_reference: A table of a database. The connection is answered with its
+         secrets masked.
+        :paramtype training_data_reference: ~wmlclient._generated.watson_ml_v3.models.DataReference
+        :keyword min_feedback_data_size: How many rows of new feedback an iteration needs; 1 if left
+         out.
+        :paramtype min_feedback_data_size: int
+        :keyword auto_retrain: When an iteration trains anew: ``conditionally`` is where a figure
+         misses its threshold. ``never`` if left out. Known values are: "never", "always", and
+         "conditionally".
+        :paramtype auto_retrain: str or ~wmlclient._generated.watson_ml_v3.models.LearningRule
+        :keyword auto_redeploy: When online deployments are moved to the new version: ``conditionally``
+         is where its first figure is better than that of the version before, on the same rows.
+         ``never`` if left out. Known values are: "never", "always", and "conditionally".
+        :paramtype auto_redeploy: str or ~wmlclient._generated.watson_ml_v3.models.LearningRule
+        :keyword last_training_record: How many rows of feedback a training has seen.
+        :paramtype last_training_record: int
+        """
+        super().__init__(**kwargs)
+        self.definition = definition
+        self.evaluation_definition = evaluation_definition
+        self.feedback_data_reference = feedback_data_reference
+        self.training_data_reference = training_data_reference
+        self.min_feedback_data_size = min_feedback_data_size
+        self.auto_retrain = auto_retrain
+        self.auto_redeploy = auto_redeploy
+        self.last_training_record = last_training_record
+
+
+class LearningIteration(msrest.serialization.Model):
+    """One measurement of a model on its feedback, and what followed.
+
+    All required parameters must be populated in order to send to server.
+
+    :ivar metadata: Identity and times of a resource. Required.
+    :vartype metadata: ~wmlclient._generated.watson_ml_v3.models.Metadata
+    :ivar entity: Properties of a learning iteration. Required.
+    :vartype entity: ~wmlclient._generated.watson_ml_v3.models.LearningIterationEntity
+    """
+
+    _validation = {
+        "metadata": {"required": True},
+        "entity": {"required": True},
+    }
+
+    _attribute_map = {
+        "metadata": {"key": "metadata", "type": "Metadata"},
+        "entity": {"key": "entity", "type": "LearningIterationEntity"},
+    }
+
+    def __init__(
+        self, *, metadata: "_models.Metadata", entity: "_models.LearningIterationEntity", **kwargs: Any
+    ) -> None:
+        """
+        :keyword metadata: Identity and times of a resource. Required.
+        :paramtype metadata: ~wmlclient._generated.watson_ml_v3.models.Metadata
+        :keyword entity: Properties of a learning iteration. Required.
+        :paramtype entity: ~wmlclient._generated.watson_ml_v3.models.LearningIterationEntity
+        """
+        super().__init__(**kwargs)
+        self.metadata = metadata
+        self.entity = entity
+
+
+class LearningIterationEntity(msrest.serialization.Model):
+    """Properties of a learning iteration.
+
+    All required parameters must be populated in order to send to server.
+
+    :ivar status: Where an iteration stands. Required.
+    :vartype status: ~wmlclient._generated.watson_ml_v3.models.LearningStatus
+    :ivar published_model: The model that a deployment is made of.
+    :vartype published_model: ~wmlclient._generated.watson_ml_v3.models.AssetReference
+    :ivar feedback_records: Extension of this service: rows of new feedback that it measured on.
+    :vartype feedback_records: int
+    :ivar evaluations: Extension of this service: what it has measured so far.
+    :vartype evaluations: list[~wmlclient._generated.watson_ml_v3.models.EvaluationMetrics]
+    :ivar new_version: Link to one version of an asset.
+    :vartype new_version: ~wmlclient._generated.watson_ml_v3.models.AssetVersion
+    :ivar redeployed: Extension of this service: whether online deployments were moved to the new
+     version.
+    :vartype redeployed: bool
+    """
+
+    _validation = {
+        "status": {"required": True},
+    }
+
+    _attribute_map = {
+        "status": {"key": "status", "type": "LearningStatus"},
+        "published_model": {"key": "published_model", "type": "AssetReference"},
+        "feedback_records": {"key": "feedback_records", "type": "int"},
+        "evaluations": {"key": "evaluations", "type": "[EvaluationMetrics]"},
+        "new_version": {"key": "new_version", "type": "AssetVersion"},
+        "redeployed": {"key": "redeployed", "type": "bool"},
+    }
+
+    def __init__(
+        self,
+        *,
+        status: "_models.LearningStatus",
+        published_model: Optional["_models.AssetReference"] = None,
+        feedback_records: Optional[int] = None,
+        evaluations: Optional[List["_models.EvaluationMetrics"]] = None,
+        new_version: Optional["_models.AssetVersion"] = None,
+        redeployed: Optional[bool] = None,
+        **kwargs: Any
+    ) -> None:
+        """
+        :keyword status: Where an iteration stands. Required.
+        :paramtype status: ~wmlclient._generated.watson_ml_v3.models.LearningStatus
+        :keyword published_model: The model that a deployment is made of.
+        :paramtype published_model: ~wmlclient._generated.watson_ml_v3.models.AssetReference
+        :keyword feedback_records: Extension of this service: rows of new feedback that it measured on.
+        :paramtype feedback_records: int
+        :keyword evaluations: Extension of this service: what it has measured so far.
+        :paramtype evaluations: list[~wmlclient._generated.watson_ml_v3.models.EvaluationMetrics]
+        :keyword new_version: Link to one version of an asset.
+        :paramtype new_version: ~wmlclient._generated.watson_ml_v3.models.AssetVersion
+        :keyword redeployed: Extension of this service: whether online deployments were moved to the
+         new version.
+        :paramtype redeployed: bool
+        """
+        super().__init__(**kwargs)
+        self.status = status
+        self.published_model = published_model
+        self.feedback_records = feedback_records
+        self.evaluations = evaluations
+        self.new_version = new_version
+        self.redeployed = redeployed
+
+
+class LearningIterationPage(msrest.serialization.Model):
+    """A page of learning iterations.
+
+    All required parameters must be populated in order to send to server.
+
+    :ivar count: How many iterations there are in all (dialect of 2017).
+    :vartype count: int
+    :ivar limit: How many a page holds at most (dialect of 2018).
+    :vartype limit: int
+    :ivar resources: This page's entries. Required.
+    :vartype resources: list[~wmlclient._generated.watson_ml_v3.models.LearningIteration]
+    :ivar first: Link to a page of a list.
+    :vartype first: ~wmlclient._generated.watson_ml_v3.models.PageLink
+    :ivar next: Link to a page of a list.
+    :vartype next: ~wmlclient._generated.watson_ml_v3.models.PageLink
+    """
+
+    _validation = {
+        "resources": {"required": True},
+    }
+
+    _attribute_map = {
+        "count": {"key": "count", "type": "int"},
+        "limit": {"key": "limit", "type": "int"},
+        "resources": {"key": "resources", "type": "[LearningIteration]"},
+        "first": {"key": "first", "type": "PageLink"},
+        "next": {"key": "next", "type": "PageLink"},
+    }
+
+    def __init__(
+        self,
+        *,
+        resources: List["_models.LearningIteration"],
+        count: Optional[int] = None,
+        limit: Optional[int] = None,
+        first: Optional["_models.PageLink"] = None,
+        next: Optional["_models.PageLink"] = None,
+        **kwargs: Any
+    ) -> None:
+        """
+        :keyword count: How many iterations there are in all (dialect of 2017).
+        :paramtype count: int
+        :keyword limit: How many a page holds at most (dialect of 2018).
+        :paramtype limit: int
+        :keyword resources: This page's entries. Required.
+        :paramtype resources: list[~wmlclient._generated.watson_ml_v3.models.LearningIteration]
+        :keyword first: Link to a page of a list.
+        :paramtype first: ~wmlclient._generated.watson_ml_v3.models.PageLink
+        :keyword next: Link to a page of a list.
+        :paramtype next: ~wmlclient._generated.watson_ml_v3.models.PageLink
+        """
+        super().__init__(**kwargs)
+        self.count = count
+        self.limit = limit
+        self.resources = resources
+        self.first = first
+        self.next = next
+
+
+class LearningStatus(msrest.serialization.Model):
+    """Where an iteration stands.
+
+    All required parameters must be populated in order to send to server.
+
+    :ivar state: State. Required. Known values are: "INITIALIZED", "RUNNING", "COMPLETED", and
+     "FAILED".
+    :vartype state: str or ~wmlclient._generated.watson_ml_v3.models.LearningState
+    :ivar message: The state in words.
+    :vartype message: str
+    :ivar errors: Why it failed.
+    :vartype errors: list[~wmlclient._generated.watson_ml_v3.models.ErrorDetail]
+    """
+
+    _validation = {
+        "state": {"required": True},
+    }
+
+    _attribute_map = {
+        "state": {"key": "state", "type": "str"},
+        "message": {"key": "message", "type": "str"},
+        "errors": {"key": "errors", "type": "[ErrorDetail]"},
+    }
+
+    def __init__(
+        self,
+        *,
+        state: Union[str, "_models.LearningState"],
+        message: Optional[str] = None,
+        errors: Optional[List["_models.ErrorDetail"]] = None,
+        **kwargs: Any
+    ) -> None:
+        """
+        :keyword state: State. Required. Known values are: "INITIALIZED", "RUNNING", "COMPLETED", and
+         "FAILED".
+        :paramtype state: str or ~wmlclient._generated.watson_ml_v3.models.LearningState
+        :keyword message: The state in words.
+        :paramtype message: str
+        :keyword errors: Why it failed.
+        :paramtype errors: list[~wmlclient._generated.watson_ml_v3.models.ErrorDetail]
+        """
+        super().__init__(**kwargs)
+        self.state = state
+        self.message = message
+        self.errors = errors
 
 
 class Metadata(msrest.serialization.Model):

@@ -46,6 +46,25 @@ class EngineWish(str, Enum, metaclass=CaseInsensitiveEnumMeta):
     SPARK = "spark"
 
 
+class LearningRule(str, Enum, metaclass=CaseInsensitiveEnumMeta):
+    """When an iteration trains anew: ``conditionally`` is where a figure misses its threshold.
+    ``never`` if left out.
+    """
+
+    NEVER = "never"
+    ALWAYS = "always"
+    CONDITIONALLY = "conditionally"
+
+
+class LearningState(str, Enum, metaclass=CaseInsensitiveEnumMeta):
+    """State."""
+
+    INITIALIZED = "INITIALIZED"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+
+
 class ParityOrigin(str, Enum, metaclass=CaseInsensitiveEnumMeta):
     """Where the row came from."""
 

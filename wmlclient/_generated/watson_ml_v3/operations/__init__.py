@@ -9,6 +9,7 @@ from ._instances_operations import InstancesOperations
 from ._training_definitions_operations import TrainingDefinitionsOperations
 from ._models_operations import ModelsOperations
 from ._published_models_operations import PublishedModelsOperations
+from ._learning_operations import LearningOperations
 from ._deployments_operations import DeploymentsOperations
 from ._instance_deployments_operations import InstanceDeploymentsOperations
 
@@ -22,6 +23,7 @@ __all__ = [
     "TrainingDefinitionsOperations",
     "ModelsOperations",
     "PublishedModelsOperations",
+    "LearningOperations",
     "DeploymentsOperations",
     "InstanceDeploymentsOperations",
 ]

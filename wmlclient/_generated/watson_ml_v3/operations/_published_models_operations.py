@@ -487,7 +487,8 @@ class PublishedModelsOperations:
     def list_evaluation_metrics(self, instance_id: str, model_id: str, **kwargs: Any) -> _models.EvaluationMetricsPage:
         """List a model's evaluations.
 
-        Answers the figures that were given when its versions were stored, oldest first.
+        Answers the figures that were given when its versions were stored and those of its learning
+        iterations, oldest first.
 
         :param instance_id: Identity of the service instance. Required.
         :type instance_id: str

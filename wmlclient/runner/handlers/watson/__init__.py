@@ -4,5 +4,7 @@ from __future__ import annotations
 
 from ..registry import Handlers
 
-handlers = Handlers(__name__, ("tokens", "instances", "definitions", "models", "published", "deployments"))
+handlers = Handlers(
+    __name__, ("tokens", "instances", "definitions", "models", "published", "deployments", "learning")
+)
 operation = handlers.operation

@@ -13,6 +13,7 @@ from ..common import ended
 from ..registry import Answer, Call, Services
 from . import operation
 from .common import start_of, views
+from .learning_views import LearningViews
 from .views import page
 
 
@@ -51,7 +52,7 @@ async def update(services: Services, call: Call) -> Answer:
 def evaluation_metrics(services: Services, call: Call) -> Answer:
     """What it was found to be worth."""
     view, model_id = views(services, call), call.path["model_id"]
-    resources = [
+    resources: list[dict[str, Any]] = [
         {
             "phase": "setup",
             "values": figures,
@@ -60,6 +61,9 @@ def evaluation_metrics(services: Services, call: Call) -> Answer:
         }
         for version, figures in services.engine.models.evaluations(model_id)
     ]
+    shown = LearningViews(view, services.engine.store.models.version)
+    resources += [shown.evaluation(model_id, each) for each in services.engine.learning.evaluations(model_id)]
+    resources.sort(key=lambda each: str(each["timestamp"]))
     return Answer(body={"count": len(resources), "resources": resources})
 
 

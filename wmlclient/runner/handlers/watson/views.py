@@ -93,7 +93,7 @@ class Views:
             if schema:
                 entity[name] = schema
         entity |= {
-            "latest_version": self._latest(model.id, version),
+            "latest_version": self.version(model.id, version),
             "deployments": {"count": deployments, "url": f"{url}/deployments"},
             "learning_configuration_url": f"{url}/learning_configuration",
             "learning_iterations_url": f"{url}/learning_iterations",
@@ -101,7 +101,7 @@ class Views:
             "evaluation_metrics_url": f"{url}/evaluation_metrics",
         }
         if deployed is not None:
-            entity["deployed_version"] = self._latest(model.id, deployed)
+            entity["deployed_version"] = self.version(model.id, deployed)
         if version.certificate is not None:
             entity["parity"] = version.certificate
         return {
@@ -128,26 +128,19 @@ class Views:
         """
         model_url = f"{self.published_url}/{model.id}"
         url = f"{model_url}/deployments/{deployment.id}"
-        reference: dict[str, Any] = {
-            "name": model.body["name"],
-            "url": model_url,
-            "guid": model.id,
-            "created_at": iso(model.created_at),
-        }
-        if model.body.get("description") is not None:
-            reference["description"] = model.body["description"]
+        named = reference(model, model_url)
         entity: dict[str, Any] = {
             "runtime_environment": _runtime(model.body),
             "name": deployment.name,
             "type": deployment.kind,
             "status": deployment.status,
             "model_type": _model_type(model.body),
-            "published_model": {"author": model.body.get("author") or {}, **reference},
-            "deployable_asset": {"type": "model", **reference},
-            "deployed_version": self._latest(model.id, version),
+            "published_model": {"author": model.body.get("author") or {}, **named},
+            "deployable_asset": {"type": "model", **named},
+            "deployed_version": self.version(model.id, version),
         }
         if previous is not None:
-            entity["previous_version"] = self._latest(model.id, previous)
+            entity["previous_version"] = self.version(model.id, previous)
         if deployment.description is not None:
             entity["description"] = deployment.description
         if deployment.kind == "online":
@@ -177,12 +170,21 @@ class Views:
             "entity": entity,
         }
 
-    def _latest(self, model_id: str, version: Version) -> dict[str, Any]:
+    def version(self, model_id: str, version: Version) -> dict[str, Any]:
+        """A version, named."""
         return {
             "url": self.version_url(model_id, version.id),
             "guid": version.id,
             "created_at": iso(version.created_at),
         }
+
+
+def reference(model: Model, url: str) -> dict[str, Any]:
+    """A published model, named by what shows something of it."""
+    named = {"name": model.body["name"], "url": url, "guid": model.id, "created_at": iso(model.created_at)}
+    if model.body.get("description") is not None:
+        named["description"] = model.body["description"]
+    return named
 
 
 def page(
