@@ -269,7 +269,7 @@ def broken(change: Any) -> list[dict[str, Any]]:
         (lambda n: n[0]["split"].update(leftCategoriesOrThreshold=[NAN]), "is NaN"),
         (lambda n: n[0]["split"].update(leftCategoriesOrThreshold=[4.0], numCategories=4), "has not"),
         (lambda n: n[0]["split"].update(leftCategoriesOrThreshold=[0.5], numCategories=4), "has not"),
-        (lambda n: n[1].update(impurityStats=[1.0]), "one count for each class"),
+        (lambda n: n[1].update(impurityStats=[1.0]), "as many statistics as the others"),
         (lambda n: n[1].update(impurityStats=[1.0, -1.0]), "one count for each class"),
         (lambda n: n[1].update(impurityStats=[1.0, NAN]), "one count for each class"),
     ],

@@ -78,7 +78,9 @@ class Forest:
     """One tree or several: the leaves that vectors reach."""
 
     def __init__(self, trees: Sequence[Tree]) -> None:
-        self.trees = [evolve(tree, stats=[]) for tree in trees]  # which nothing here needs any more
+        self.trees = [
+            evolve(tree, stats=np.empty((0, 0))) for tree in trees
+        ]  # which nothing here needs any more
         self.used = used_features(trees)
         self._expand = expander(self.used)
         self._descend = descent(trees, self.used)
@@ -213,8 +215,8 @@ def _counts(saved: SavedStage, trees: Sequence[Tree]) -> int:
     classes = saved.metadata.get("numClasses")
     if type(classes) is not int or classes < 1:
         raise saved.damaged("it has no number of classes")
-    for stats in chain.from_iterable(tree.stats for tree in trees):
-        if len(stats) != classes or not all(0.0 <= count < float("inf") for count in stats):
+    for counts in (tree.stats for tree in trees):
+        if counts.shape[1] != classes or not ((counts >= 0.0) & (counts < np.inf)).all():
             raise saved.damaged("a leaf has not one count for each class")
     return classes
 
@@ -246,8 +248,8 @@ def decision_tree_classification_model(saved: SavedStage, params: Params) -> Sta
     tree = read_tree(saved)
     classes = _counts(saved, [tree])
     forest = Forest([tree])
-    stats, predictions = tree.stats, tree.predictions
-    flat = np.array(stats, dtype=np.float64).T
+    stats, predictions = tree.stats.tolist(), tree.predictions
+    flat = np.ascontiguousarray(tree.stats.T)
     model = Classifier(
         classes,
         raw=lambda found: list(stats[found[0]]),
@@ -269,8 +271,9 @@ def random_forest_classification_model(saved: SavedStage, params: Params) -> Sta
     classes = _counts(saved, trees)
     forest = Forest(trees)
     known: dict[tuple[float, ...], tuple[float, ...]] = {}  # many leaves are pure
-    votes = [[known.setdefault(share, share) for share in map(_votes, tree.stats)] for tree in trees]
-    flat = np.array(list(chain.from_iterable(votes)), dtype=np.float64).T
+    shares = [_votes(tree.stats) for tree in trees]
+    votes = [[known.setdefault(share, share) for share in map(tuple, each.tolist())] for each in shares]
+    flat = np.ascontiguousarray(np.concatenate(shares).T)
 
     def raw(found: list[int]) -> list[float]:
         totals = [0.0] * classes
@@ -296,11 +299,12 @@ def random_forest_classification_model(saved: SavedStage, params: Params) -> Sta
     return _stage(saved, params, forest, [classes_part(saved, params, model), forest.leaf_part(params)])
 
 
-def _votes(counts: list[float]) -> tuple[float, ...]:
-    total = 0.0
-    for count in counts:
-        total += count
-    return tuple(count / total for count in counts) if total else (0.0,) * len(counts)
+def _votes(counts: Floats) -> Floats:
+    """Each leaf's share of each class, zeros for a leaf without training data; shape (leaves, classes)."""
+    total = np.zeros(len(counts))
+    for column in counts.T:
+        total += column
+    return counts / np.where(total > 0.0, total, 1.0)[:, None]
 
 
 @loads(
@@ -348,9 +352,9 @@ def decision_tree_regression_model(saved: SavedStage, params: Params) -> Stage:
     forest = Forest([tree])
     parts = [_read_off(params.predictionCol, tree.predictions)]
     if params.varianceCol:
-        if any(len(stats) < 3 for stats in tree.stats):
+        if tree.stats.shape[1] < 3:
             raise saved.damaged("a leaf has no variance")
-        parts.append(_read_off(params.varianceCol, [variance(stats) for stats in tree.stats]))
+        parts.append(_read_off(params.varianceCol, [variance(stats) for stats in tree.stats.tolist()]))
     return _stage(saved, params, forest, [*parts, forest.only_leaf_part(params)])
 
 

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 from attrs import frozen
+from numpy.typing import NDArray
 
+from wmlclient.scoring.blocks import Floats
 from wmlclient.scoring.columns import Invalid
 from wmlclient.scoring.saved import SavedStage
 
@@ -36,7 +38,7 @@ class Tree:
         right: Right children.
         leaves: The number of a leaf, counted from left to right; -1 for an inner node.
         predictions: By leaf.
-        stats: By leaf: the impurity statistics, for a classifier one count for each class.
+        stats: The impurity statistics, for a classifier one count for each class; shape (leaves, statistics).
     """
 
     features: Sequence[int]
@@ -45,7 +47,7 @@ class Tree:
     right: Sequence[int]
     leaves: Sequence[int]
     predictions: list[float]
-    stats: list[list[float]]
+    stats: Floats
 
 
 def read_tree(saved: SavedStage) -> Tree:
@@ -53,8 +55,8 @@ def read_tree(saved: SavedStage) -> Tree:
     table = saved.table()
     if "prediction" not in table.column_names:
         raise saved.damaged("its nodes are missing")
-    columns = {name: table.column(name).combine_chunks() for name in table.column_names}
-    tree = _tree(saved, _cells(saved, columns), list(range(table.num_rows)), {})
+    cells = _Cells(saved, {name: table.column(name).combine_chunks() for name in table.column_names})
+    tree = _tree(saved, cells, np.arange(table.num_rows), {})
     _check_kinds(saved, [tree])
     return tree
 
@@ -72,96 +74,111 @@ def read_ensemble(saved: SavedStage) -> tuple[list[Tree], list[float]]:
     nodes = table.column("nodeData").combine_chunks()
     if nodes.null_count:
         raise saved.damaged("a node of a tree is null")
-    cells = _cells(saved, {field.name: nodes.field(field.name) for field in nodes.type})
-    rows: dict[int, list[int]] = {}
-    for row, tree in enumerate(table.column("treeID").to_pylist()):
-        rows.setdefault(tree, []).append(row)
+    cells = _Cells(saved, {field.name: nodes.field(field.name) for field in nodes.type})
+    numbers = _plain(saved, table.column("treeID").combine_chunks())
+    order = numbers.argsort(kind="stable")
+    found, starts = np.unique(numbers[order], return_index=True)
     expected = saved.metadata.get("numTrees")
-    if sorted(rows) != sorted(weights) or len(rows) != expected or not rows:
-        raise saved.damaged(f"it has {len(rows)} trees where {expected} are expected")
-    order = sorted(rows)
+    if found.tolist() != sorted(weights) or len(found) != expected or not len(found):
+        raise saved.damaged(f"it has {len(found)} trees where {expected} are expected")
     known: dict[Any, Any] = {}
-    trees = [_tree(saved, cells, rows[tree], known) for tree in order]
+    trees = [_tree(saved, cells, rows, known) for rows in np.split(order, starts[1:])]
     _check_kinds(saved, trees)
-    return trees, [weights[tree] for tree in order]
+    return trees, [weights[tree] for tree in found.tolist()]
 
 
-def _cells(saved: SavedStage, columns: dict[str, Any]) -> dict[str, list[Any]]:
-    """The columns that matter here as lists."""
-    try:
-        split = columns["split"]
-        if split.null_count:
-            raise saved.damaged("a split of a tree is null")
-        cells = {
-            name: _plain(saved, columns[name]) for name in ("id", "prediction", "leftChild", "rightChild")
-        }
-        cells |= {name: _plain(saved, split.field(name)) for name in ("featureIndex", "numCategories")}
-        cells["stats"] = _lists(saved, columns["impurityStats"])
-        cells["values"] = _lists(saved, split.field("leftCategoriesOrThreshold"))
-    except (KeyError, AttributeError):
-        raise saved.damaged("its nodes are not whole") from None
-    return cells
-
-
-def _plain(saved: SavedStage, column: Any) -> list[Any]:
-    # Ten times as fast as to_pylist(), and large forests have a million nodes. to_numpy() would import pandas,
-    # whose 40 MB no server of trees needs.
+def _plain(saved: SavedStage, column: Any) -> NDArray[Any]:
+    # Not to_numpy(): that imports pandas, whose 40 MB no server of trees needs.
     if column.null_count:
         raise saved.damaged("a node of a tree has a null")
-    values: list[Any] = np.from_dlpack(column).tolist()
+    values: NDArray[Any] = np.from_dlpack(column)
     return values
 
 
-def _lists(saved: SavedStage, column: Any) -> list[list[Any]]:
-    values, ends = _plain(saved, column.values), np.from_dlpack(column.offsets).tolist()
-    if column.null_count:
-        raise saved.damaged("a node of a tree has a null")
-    return [values[start:end] for start, end in zip(ends, ends[1:])]  # noqa: B905 - pairs
+class _Cells:
+    """The columns that matter here, one tree after the other as lists: all at once would take ten times the memory
+    of the trees, in pieces that are not given back."""
+
+    def __init__(self, saved: SavedStage, columns: dict[str, Any]) -> None:
+        try:
+            split = columns["split"]
+            if split.null_count:
+                raise saved.damaged("a split of a tree is null")
+            names = ("id", "prediction", "leftChild", "rightChild")
+            plain = {name: columns[name] for name in names}
+            plain |= {name: split.field(name) for name in ("featureIndex", "numCategories")}
+            lists = split.field("leftCategoriesOrThreshold"), columns["impurityStats"]
+        except (KeyError, AttributeError):
+            raise saved.damaged("its nodes are not whole") from None
+        self._plain = {name: _plain(saved, column) for name, column in plain.items()}
+        if any(column.null_count for column in lists):
+            raise saved.damaged("a node of a tree has a null")
+        self._values, self._stats = (
+            (_plain(saved, column.values), np.from_dlpack(column.offsets)) for column in lists
+        )
+        self._saved = saved
+        self.ids = self._plain["id"]
+
+    def of(self, rows: NDArray[np.intp]) -> dict[str, list[Any]]:
+        """By name, what stands in these rows."""
+        cells: dict[str, list[Any]] = {name: column[rows].tolist() for name, column in self._plain.items()}
+        values, offsets = self._values
+        ends = zip(offsets[rows].tolist(), offsets[rows + 1].tolist(), strict=True)
+        return {**cells, "values": [values[start:end].tolist() for start, end in ends]}
+
+    def stats(self, rows: NDArray[np.intp]) -> Floats:
+        """The statistics in these rows, shape (rows, statistics)."""
+        values, offsets = self._stats
+        starts: NDArray[Any] = offsets[rows]
+        counts = np.unique(offsets[rows + 1] - starts)
+        if len(counts) != 1:
+            raise self._saved.damaged("a leaf has not as many statistics as the others")
+        found: Floats = values[starts[:, None] + np.arange(counts[0])].astype(np.float64)
+        return found
 
 
-def _tree(saved: SavedStage, cells: dict[str, list[Any]], rows: list[int], known: dict[Any, Any]) -> Tree:
+def _tree(saved: SavedStage, of_all: _Cells, rows: NDArray[np.intp], known: dict[Any, Any]) -> Tree:
     count = len(rows)
-    ids = cells["id"]
-    rows = sorted(rows, key=ids.__getitem__)
-    if [ids[row] for row in rows] != list(range(count)) or not count:
+    rows = rows[of_all.ids[rows].argsort(kind="stable")]
+    if not count or (of_all.ids[rows] != np.arange(count)).any():
         raise saved.damaged("the nodes of a tree are not numbered from 0 on")
+    cells = of_all.of(rows)
     splits: list[Any] = [None] * count
     features, left, right, leaves = (array("i", [-1]) * count for _ in range(4))
     limit = saved.metadata.get("numFeatures")
     children: list[int] = []
-    for node, row in enumerate(rows):
-        sides = cells["leftChild"][row], cells["rightChild"][row]
+    for node in range(count):
+        sides = cells["leftChild"][node], cells["rightChild"][node]
         if sides[0] == -1:
             continue
         if not all(node < side < count for side in sides):
             raise saved.damaged("a node of a tree comes after its child")
         children += sides
-        feature = cells["featureIndex"][row]
+        feature = cells["featureIndex"][node]
         if type(limit) is not int or not 0 <= feature < limit:
             raise saved.damaged(f"a tree asks for the feature {feature}, of {limit}")
         features[node] = feature
-        split, swapped = _split(saved, cells["values"][row], cells["numCategories"][row])
+        split, swapped = _split(saved, cells["values"][node], cells["numCategories"][node])
         # Trees ask the same questions again and again: one object for each is enough.
         splits[node] = known.setdefault(split, split)
         left[node], right[node] = reversed(sides) if swapped else sides
     if len(children) != count - 1 or len(set(children)) != count - 1:
         raise saved.damaged("the nodes of a tree are not a tree")
     predictions: list[float] = []
-    stats: list[list[float]] = []
+    in_order: list[int] = []
     open_nodes = [0]
     while open_nodes:
         node = open_nodes.pop()
-        row = rows[node]
         if features[node] >= 0:
             # Leaves are counted from left to right as they were saved, not as they may be swapped here.
-            open_nodes += (cells["rightChild"][row], cells["leftChild"][row])
+            open_nodes += (cells["rightChild"][node], cells["leftChild"][node])
             continue
         leaves[node] = len(predictions)
-        prediction = cells["prediction"][row]
+        prediction = cells["prediction"][node]
         # Not the zeros, of which there are two.
         predictions.append(known.setdefault(prediction, prediction) if prediction else prediction)
-        stats.append(cells["stats"][row])
-    return Tree(features, splits, left, right, leaves, predictions, stats)
+        in_order.append(node)
+    return Tree(features, splits, left, right, leaves, predictions, of_all.stats(rows[in_order]))
 
 
 def _split(saved: SavedStage, values: list[float], categories: int) -> tuple[Any, bool]:
