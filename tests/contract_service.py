@@ -20,6 +20,7 @@ from wmlclient.runner.app import App
 from wmlclient.runner.auth import Authenticator
 from wmlclient.runner.batch.processes import BatchProcesses
 from wmlclient.runner.dialects import WATSON
+from wmlclient.runner.engine.kernels import Kernels
 from wmlclient.runner.engine.service import Engine
 from wmlclient.runner.handlers import Services
 from wmlclient.runner.logins import Logins
@@ -206,15 +207,17 @@ def _answers(operation: Operation) -> Any:
     return DOCUMENT["paths"][operation.path][operation.method.lower()]["responses"]
 
 
-def start(home: Path, settings: Settings) -> tuple[Service, Callable[[], None]]:
-    """A service on a free port, and what ends it."""
+def start(
+    home: Path, settings: Settings, kernels: Kernels | None = None
+) -> tuple[Service, Callable[[], None]]:
+    """A service on a free port, and what ends it; its sessions are processes where no other kernels are given."""
     spark, native, topics = FakeSpark(), FakeStreams(), FakeTopics()
     engine = Engine(
         home,
         spark,
         topics,
         delay=ManualDelay(),
-        kernels=compose.kernels(home, settings),
+        kernels=kernels if kernels is not None else compose.kernels(home, settings),
         session_settings=settings.sessions,
         workers=compose.workers(home, settings),
         service_settings=settings.services,

@@ -322,7 +322,7 @@ def test_tox_has_every_check_and_runs_them_all_by_default() -> None:
     tox = configparser.ConfigParser(interpolation=None)
     tox.read(ROOT / "tox.ini")
     wanted = ["lint", "types", "gen-check", "docs", "build", "unit", "contract"]
-    wanted += ["parity", "spark", "kafka", "parity-spark35"]
+    wanted += ["fuzz", "parity", "spark", "kafka", "parity-spark35"]
 
     assert [name.strip() for name in tox["tox"]["env_list"].split(",")] == wanted
     assert all(tox[f"testenv:{name}"].get("commands") for name in wanted)
