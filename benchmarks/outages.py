@@ -94,7 +94,8 @@ def recreated(trial: Trial, _: float) -> None:
 
 def partitions(trial: Trial, _: float) -> None:
     name = trial.spec.source.topic
-    trial.admin().create_partitions([NewPartitions(name, 4)])[name].result(30)
+    admin = trial.admin()  # one that is let go answers nothing
+    admin.create_partitions([NewPartitions(name, 4)])[name].result(30)
 
 
 ACCIDENTS: dict[str, Callable[[Trial, float], None]] = {

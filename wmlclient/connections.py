@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
 from wmlclient import wire
 from wmlclient.errors import ConfigError
+from wmlclient.kafka_login import FIELDS, login_of, problem
 
 if TYPE_CHECKING:
     from wmlclient.topics import KafkaTopic
 
-PROTOCOLS = ("SASL_SSL", "SASL_PLAINTEXT", "PLAINTEXT", "SSL")
+
+_CHOICES = ("security_protocol", "sasl_mechanism")
 
 
 def _secret(value: Any) -> str:
@@ -22,6 +27,19 @@ def _secret(value: Any) -> str:
 
 def _text(value: str | None) -> str:
     return value or ""
+
+
+def _pem(value: str | os.PathLike[str] | None) -> str | None:
+    """PEM text: given as it is, or read from a file."""
+    if value is None or "-----BEGIN" in str(value):
+        return value if value is None else str(value)
+    try:
+        return Path(value).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"ca, certificate and key are PEM text or the path of a file: {str(value)[:200]!r} cannot be read "
+            f"({getattr(error, 'strerror', None) or 'not text'})."
+        ) from None
 
 
 def _is_address(broker: str) -> bool:
@@ -40,16 +58,24 @@ class KafkaConnection:
 
     Attributes:
         brokers: ``host:port`` of one broker or more.
-        user: SASL user, if the brokers ask for one; the mechanism is PLAIN.
-        password: its password; never shown.
+        user: SASL user, if the brokers ask for one; with ``token_endpoint`` the client's id there.
+        password: its password, or the client's secret; never shown.
         security_protocol: ``SASL_SSL``, ``SASL_PLAINTEXT``, ``PLAINTEXT`` or ``SSL``. By default SASL_SSL with a
-            user, else PLAINTEXT.
+            user or a token, SSL with ``ca`` or ``certificate``, else PLAINTEXT.
+        sasl_mechanism: ``PLAIN``, ``SCRAM-SHA-256``, ``SCRAM-SHA-512`` or ``OAUTHBEARER``. By default OAUTHBEARER with
+            a token or a token endpoint, else PLAIN.
+        token: a token for OAUTHBEARER; never shown.
+        token_endpoint, scope: where such tokens are asked for (the OAuth grant ``client_credentials``), and for what.
+        ca: PEM of the authorities that the brokers' certificates are checked against, as text or the path of a file;
+            by default the system's.
+        certificate, key: PEM of the client's certificate and key, for mutual TLS, as text or as paths.
+        key_password: of an encrypted key; never shown.
         api_key, admin_url, rest_url, mqlight_url: the rest of Message Hub's credentials, passed on as they are.
         create_topics: make a topic that is not there on first use. For brokers of tests; a misspelt name on any other
             should be an error.
 
     Raises:
-        ConfigError: no broker, a user without password, or an unknown protocol.
+        ConfigError: no broker, a login that lacks a part, an unknown protocol or mechanism, a file that is not there.
 
     Example:
         >>> kafka = KafkaConnection(brokers=["broker:9093"], user="u", password="p")
@@ -66,19 +92,32 @@ class KafkaConnection:
     rest_url: str | None = field(default=None, repr=False)
     mqlight_url: str | None = field(default=None, repr=False)
     create_topics: bool = field(default=False, repr=False, eq=False)
+    sasl_mechanism: str = field(default="", converter=_text, repr=False)
+    token: str | None = field(default=None, repr=False)
+    token_endpoint: str | None = field(default=None, repr=False)
+    scope: str | None = field(default=None, repr=False)
+    ca: str | None = field(default=None, converter=_pem, repr=False)
+    certificate: str | None = field(default=None, converter=_pem, repr=False)
+    key: str | None = field(default=None, converter=_pem, repr=False)
+    key_password: str | None = field(default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        oauth = bool(self.token or self.token_endpoint)
         if not self.security_protocol:
-            object.__setattr__(self, "security_protocol", "SASL_SSL" if self.user else "PLAINTEXT")
+            plain = "SSL" if self.ca or self.certificate else "PLAINTEXT"
+            object.__setattr__(self, "security_protocol", "SASL_SSL" if self.user or oauth else plain)
+        if not self.sasl_mechanism:
+            object.__setattr__(self, "sasl_mechanism", "OAUTHBEARER" if oauth else "PLAIN")
         bad = next((broker for broker in self.brokers if not _is_address(broker)), None)
         if not self.brokers or bad is not None:
             raise ConfigError(f"brokers: give 'host:port', one or more{f', not {bad!r}' if bad else ''}.")
-        if self.security_protocol not in PROTOCOLS:
-            raise ConfigError(
-                f"security_protocol={self.security_protocol!r}: give one of {', '.join(PROTOCOLS)}."
-            )
-        if self.security_protocol.startswith("SASL") and not (self.user and self.password):
-            raise ConfigError(f"{self.security_protocol} needs user= and password=.")
+        wrong = problem(login_of(self))
+        if wrong is not None:
+            name, sentence = wrong
+            # On the wire `name` is a member, here an argument.
+            said = re.sub(r"`([a-z_]+)`", r"\1=", sentence)
+            value = getattr(self, name)
+            raise ConfigError(f"{name}={value!r}: {said}" if name in _CHOICES else said)
 
     @classmethod
     def from_credentials(
@@ -95,9 +134,7 @@ class KafkaConnection:
             raise ConfigError("These Kafka credentials have no kafka_brokers_sasl, the list of brokers.")
         return cls(
             brokers=brokers,
-            user=credentials.get("user"),
-            password=credentials.get("password"),
-            security_protocol=credentials.get("security_protocol"),
+            **{name: credentials.get(name) for name in FIELDS},
             api_key=credentials.get("api_key"),
             admin_url=credentials.get("kafka_admin_url"),
             rest_url=credentials.get("kafka_rest_url"),
@@ -115,14 +152,14 @@ class KafkaConnection:
         """The ``connection`` of a stream's request, secrets included."""
         values = {
             "kafka_brokers_sasl": list(self.brokers),
-            "user": self.user,
-            "password": self.password,
-            "security_protocol": self.security_protocol,
+            **{name: getattr(self, name) for name in FIELDS},
             "api_key": self.api_key,
             "kafka_admin_url": self.admin_url,
             "kafka_rest_url": self.rest_url,
             "mqlight_lookup_url": self.mqlight_url,
         }
+        if self.sasl_mechanism == "PLAIN":
+            del values["sasl_mechanism"]
         return {name: value for name, value in values.items() if value is not None}
 
 

@@ -14,6 +14,7 @@ from attrs import field, frozen
 
 from wmlclient.connections import KafkaConnection
 from wmlclient.errors import BrokerError, ConfigError, WaitTimeoutError
+from wmlclient.kafka_login import kafka_python_options, login_of
 from wmlclient.knock import KnockFailed, knock
 from wmlclient.records import Headers, KafkaRecord, Key, outgoing, several
 
@@ -296,25 +297,14 @@ def _kafka() -> ModuleType:
 
 def _open(kind: Any, connection: KafkaConnection, **options: Any) -> Any:
     """A client of kafka-python; one that fails to start leaves no thread behind."""
-    knock(
-        connection.brokers,
-        connection.security_protocol,
-        connection.user,
-        connection.password,
-        CONNECT_TIMEOUT,
-    )
+    login = login_of(connection)
+    knock(connection.brokers, login, CONNECT_TIMEOUT)
     settings: dict[str, Any] = {
         "bootstrap_servers": list(connection.brokers),
-        "security_protocol": connection.security_protocol,
         "bootstrap_timeout_ms": int(CONNECT_TIMEOUT * 1000),
+        **kafka_python_options(login),
         **options,
     }
-    if connection.security_protocol.startswith("SASL"):
-        settings |= {
-            "sasl_mechanism": "PLAIN",
-            "sasl_plain_username": connection.user,
-            "sasl_plain_password": connection.password,
-        }
     inner: list[Any] = []
 
     def remember(**configs: Any) -> Any:

@@ -92,7 +92,10 @@ def is_facade(name: str) -> bool:
         "wmlclient.display",
         "wmlclient.envelope",
         "wmlclient.exchange",
+        "wmlclient.kafka_login",
+        "wmlclient.kafka_tokens",
         "wmlclient.knock",
+        "wmlclient.scram",
         "wmlclient._generated",
         "wmlclient._version",
     )

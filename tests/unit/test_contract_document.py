@@ -242,6 +242,8 @@ class TestWatson:
         whole = {key for key, definition in definitions.items() if definition.get("x-extension")}
         assert whole == {
             "SampleTable",
+            "RecordFormat",
+            "SchemaRegistry",
             "ParityCertificate",
             "ParityExample",
             "DeadLetter",
@@ -261,6 +263,11 @@ class TestWatson:
         }
         assert members == {
             ("DataConnection", "security_protocol"),
+            *(
+                ("DataConnection", member)
+                for member in ("sasl_mechanism", "token", "token_endpoint", "scope")
+            ),
+            *(("DataConnection", member) for member in ("ca", "certificate", "key", "key_password")),
             ("DataConnection", "port"),
             ("DeploymentEntity", "engine"),
             ("DeploymentEntity", "engine_reason"),

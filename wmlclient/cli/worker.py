@@ -116,6 +116,7 @@ def _check(deployment: Deployment) -> None:
 
 def _spec(client: Client, deployment: Deployment, kafka: KafkaConnection, folder: Path) -> Any:
     """The stream as a worker of the service gets it; the archive of its model is downloaded."""
+    from wmlclient.kafka_login import FIELDS
     from wmlclient.runner.engine.ports import KafkaEndpoint, StreamSpec
     from wmlclient.scoring.digests import scorer_digest
     from wmlclient.streams import since_of, topics_of
@@ -135,12 +136,9 @@ def _spec(client: Client, deployment: Deployment, kafka: KafkaConnection, folder
         for chunk in client.raw.models.download_content(model.id, version, decompress=False):
             file.write(chunk)
             digest.update(chunk)
-    protocol: Any = kafka.security_protocol
+    login: dict[str, Any] = {name: getattr(kafka, name) for name in FIELDS}
     delivery: Any = deployment.delivery or "exactly_once"
-    ends = [
-        KafkaEndpoint(kafka.brokers, topic.name, protocol, kafka.user, kafka.password)
-        for topic in topics_of(deployment, kafka)
-    ]
+    ends = [KafkaEndpoint(kafka.brokers, topic.name, **login) for topic in topics_of(deployment, kafka)]
     if model.input_schema is None:
         raise PayloadError(f"Model {model.name!r} has no input schema.")
     return StreamSpec(

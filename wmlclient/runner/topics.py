@@ -8,10 +8,11 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, get_args
+from typing import Any
 
+from wmlclient.kafka_login import kafka_python_options, login_of, problem
 from wmlclient.knock import KnockFailed, knock
-from wmlclient.runner.engine.ports import KafkaEndpoint, SecurityProtocol, StreamSetupError
+from wmlclient.runner.engine.ports import KafkaEndpoint, StreamSetupError
 from wmlclient.runner.jaas import quote
 
 logger = logging.getLogger("wmlclient.runner.topics")
@@ -92,23 +93,17 @@ def check_endpoint(endpoint: KafkaEndpoint) -> None:
     Raises:
         StreamSetupError: See :meth:`KafkaTopicAdmin.ensure`.
     """
-    protocol = endpoint.security_protocol
-    if protocol not in get_args(SecurityProtocol):
-        raise StreamSetupError(
-            "invalid_security_protocol",
-            f"security_protocol {str(protocol)[:40]!r} is none of {', '.join(get_args(SecurityProtocol))}.",
-        )
     _check_addresses(endpoint.brokers)
     if not _TOPIC.fullmatch(endpoint.topic) or endpoint.topic in (".", ".."):
         raise StreamSetupError(
             "invalid_topic_name",
             f"{endpoint.topic[:60]!r} is no name of a Kafka topic: up to 249 of letters, digits, '.', '_', '-'.",
         )
-    if protocol.startswith("SASL"):
-        if not endpoint.user or not endpoint.password:
-            raise StreamSetupError(
-                "invalid_credentials", f"A connection with {protocol} needs a user and a password."
-            )
+    wrong = problem(login_of(endpoint))
+    if wrong is not None:
+        code = "invalid_security_protocol" if wrong[0] == "security_protocol" else "invalid_credentials"
+        raise StreamSetupError(code, wrong[1])
+    if endpoint.user and endpoint.password:
         try:
             quote(endpoint.user), quote(endpoint.password)
         except ValueError as error:
@@ -133,24 +128,14 @@ def _check_addresses(brokers: Sequence[str]) -> None:
 
 def _knock(endpoint: KafkaEndpoint, seconds: float) -> None:
     try:
-        knock(endpoint.brokers, endpoint.security_protocol, endpoint.user, endpoint.password, seconds)
+        knock(endpoint.brokers, login_of(endpoint), seconds)
     except KnockFailed as error:
         raise StreamSetupError(error.code, error.message) from None
 
 
 def client_options(endpoint: KafkaEndpoint) -> dict[str, Any]:
     """The endpoint as keyword arguments of kafka-python's clients."""
-    options: dict[str, Any] = {
-        "bootstrap_servers": list(endpoint.brokers),
-        "security_protocol": endpoint.security_protocol,
-    }
-    if endpoint.security_protocol.startswith("SASL"):
-        options |= {
-            "sasl_mechanism": "PLAIN",
-            "sasl_plain_username": endpoint.user,
-            "sasl_plain_password": endpoint.password,
-        }
-    return options
+    return {"bootstrap_servers": list(endpoint.brokers), **kafka_python_options(login_of(endpoint))}
 
 
 @contextmanager

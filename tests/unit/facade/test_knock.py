@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from wmlclient.kafka_login import KafkaLogin
 from wmlclient.knock import KnockFailed, knock
 
 Serve = Callable[..., str]
@@ -58,12 +59,12 @@ NO_MECHANISM = answer(struct.pack(">hi", 33, 0))
 
 
 def test_an_open_door(serve: Serve) -> None:
-    knock([serve(OK, OK, silent=True)], "PLAINTEXT", None, None, 5)
-    knock([serve(OK, OK, OK, silent=True)], "SASL_PLAINTEXT", "u", "p", 5)
+    knock([serve(OK, OK, silent=True)], KafkaLogin("PLAINTEXT"), 5)
+    knock([serve(OK, OK, OK, silent=True)], KafkaLogin("SASL_PLAINTEXT", "u", "p"), 5)
 
 
 def test_the_second_broker_will_do(serve: Serve) -> None:
-    knock(["127.0.0.1:9", serve(OK, OK, silent=True)], "PLAINTEXT", None, None, 5)
+    knock(["127.0.0.1:9", serve(OK, OK, silent=True)], KafkaLogin("PLAINTEXT"), 5)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def test_the_second_broker_will_do(serve: Serve) -> None:
 )
 def test_what_is_wrong(serve: Serve, answers: list[bytes], protocol: str, code: str) -> None:
     with pytest.raises(KnockFailed) as caught:
-        knock([serve(*answers)], protocol, "u", "s3cret", 5)
+        knock([serve(*answers)], KafkaLogin(protocol, "u", "s3cret"), 5)
 
     assert caught.value.code == code
     assert "s3cret" not in str(caught.value)
@@ -90,10 +91,10 @@ def test_what_is_wrong(serve: Serve, answers: list[bytes], protocol: str, code: 
 )
 def test_nobody_there(broker: str, said: str) -> None:
     with pytest.raises(KnockFailed, match=said) as caught:
-        knock([broker], "PLAINTEXT", None, None, 5)
+        knock([broker], KafkaLogin("PLAINTEXT"), 5)
     assert caught.value.code == "broker_unavailable"
 
 
 def test_silence(serve: Serve) -> None:
     with pytest.raises(KnockFailed, match="nothing answers as Kafka does"):
-        knock([serve(silent=True)], "PLAINTEXT", None, None, 0.3)
+        knock([serve(silent=True)], KafkaLogin("PLAINTEXT"), 0.3)

@@ -150,3 +150,13 @@ def test_the_end_of_the_service_ends_the_native_streams(world: Any, model_id: st
     create(world, model_id)
     world.engine.close()
     assert world.native.closed
+
+
+def test_a_login_that_spark_cannot_have_is_refused_by_name(world: Any, model_id: str) -> None:
+    connection = {**KAFKA, "token": "t"}
+    side = {"connection": connection, "source": {"topic": "in", "type": "kafka"}}
+    error = refused(world, model_id, HEADER, input=side)
+    assert error.code == "sasl_mechanism_not_supported"
+    assert error.target == {"type": "field", "name": "input.connection.sasl_mechanism"}
+    other = {"connection": connection, "target": {"topic": "out", "type": "kafka"}}
+    assert create(world, model_id, input=side, output=other).engine == "native"

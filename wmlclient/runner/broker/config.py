@@ -10,7 +10,7 @@ import secrets
 import socket
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -122,8 +122,13 @@ def _free_or_any(port: int) -> int:
         return free_port(0)
 
 
-def server_properties(state: BrokerState, security: Security, data: Path) -> str:
-    """``server.properties`` of the broker."""
+_ADDED = ("listeners", "advertised.listeners", "listener.security.protocol.map")
+
+
+def server_properties(
+    state: BrokerState, security: Security, data: Path, more: Mapping[str, str] | None = None
+) -> str:
+    """``server.properties`` of the broker; ``more`` wins, and adds to its listeners."""
     protocol = "SASL_PLAINTEXT" if security == "sasl_plaintext" else "PLAINTEXT"
     client, controller = f"127.0.0.1:{state.port}", f"127.0.0.1:{state.controller_port}"
     copies = str(min(3, max(1, len(state.voters))))
@@ -168,6 +173,8 @@ def server_properties(state: BrokerState, security: Security, data: Path) -> str
             "listener.name.controller.sasl.enabled.mechanisms": "PLAIN",
             "listener.name.controller.plain.sasl.jaas.config": login,
         }
+    for name, value in (more or {}).items():
+        settings[name] = f"{settings[name]},{value}" if name in _ADDED else value
     return "".join(f"{key}={_escape(value)}\n" for key, value in settings.items())
 
 

@@ -10,7 +10,7 @@ import struct
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -42,6 +42,8 @@ class Broker:
         home: Folder under which ``kafka/`` is kept.
         security: ``"sasl_plaintext"`` (SASL/PLAIN with a generated user and password) or ``"plaintext"``.
         port: Port to listen on; 0 takes that of last time, or any.
+        settings: Further lines of ``server.properties``; they win. ``listeners`` and the protocols of listeners are
+            added to the broker's own.
 
     Example:
         >>> with Broker(home) as broker:  # doctest: +SKIP
@@ -49,11 +51,18 @@ class Broker:
         '127.0.0.1:40123'
     """
 
-    def __init__(self, home: Path, security: Security = "sasl_plaintext", port: int = 0) -> None:
+    def __init__(
+        self,
+        home: Path,
+        security: Security = "sasl_plaintext",
+        port: int = 0,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         if security not in ("sasl_plaintext", "plaintext"):
             raise ValueError(f"security is 'sasl_plaintext' or 'plaintext', not {security!r}")
         self.folder = Path(home).absolute() / "kafka"
         self.security: Security = security
+        self._settings = dict(settings or {})
         self._wanted_port = port
         self._state: BrokerState | None = None
         self._process: Supervised | None = None
@@ -184,7 +193,9 @@ class Broker:
             ) from error
         properties = self.folder / "server.properties"
         state.save(self.folder / "broker.json")
-        write_private(properties, server_properties(state, self.security, self.folder / "data"))
+        write_private(
+            properties, server_properties(state, self.security, self.folder / "data", self._settings)
+        )
         command = [str(java.executable), *HEAP, f"-Dlog4j2.configurationFile={_LOG_CONFIG}"]
         command += ["-Djava.awt.headless=true", "-cp", os.pathsep.join(str(jar) for jar in jars)]
         self._format(command, properties, state)

@@ -7,6 +7,8 @@ from typing import Any, get_args
 
 from attrs import frozen
 
+from wmlclient.kafka_login import login_of
+from wmlclient.runner.kafka_security import java_refusal
 from wmlclient.wire import SPARK_SERVICE_HEADER
 
 from .connections import StreamEndpoints, spark_service
@@ -92,6 +94,7 @@ def choose(
             {"type": "field", "name": "engine"},
         )
     if header or engine == "spark":
+        _check_login(ends)
         return _spark(header, engine, wanted, workers, receipts)
     reason = refusal()
     if reason is None and certificate is not None and certificate["engine"] == "spark":
@@ -139,6 +142,19 @@ def _spark(header: str | None, engine: str, wanted: Any, workers: int, receipts:
             )
     reason = "the request asks for it" if engine == "spark" else "the request names a Spark service"
     return Choice("spark", reason, "at_least_once", spark=service)
+
+
+def _check_login(ends: StreamEndpoints) -> None:
+    for side, end in (("input", ends.source), ("output", ends.target)):
+        refused = java_refusal(login_of(end))
+        if refused is not None:
+            where = f"{side}.connection.{refused.field}"
+            raise Invalid(
+                f"{refused.field}_not_supported",
+                f"`{where}` cannot be had with Spark: {refused}. Leave the Spark service out, so that the native "
+                "engine runs the stream, or log in another way.",
+                {"type": "field", "name": where},
+            )
 
 
 def _one_of(body: Mapping[str, Any], name: str, allowed: tuple[Any, ...], default: Any) -> Any:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from wmlclient.kafka_login import FIELDS, KafkaLogin, problem
 from wmlclient.wire import SPARK_SERVICE_HEADER, decode_spark_service
 
 from .errors import Invalid, field_error, missing
-from .ports import KafkaEndpoint, SecurityProtocol
+from .ports import KafkaEndpoint
 
 MASK = "********"
 
@@ -21,6 +22,7 @@ _MASTER = re.compile(
     r"local(\[(\*|[1-9][0-9]{0,3})(,[1-9][0-9]{0,3})?\])?|yarn|(spark|k8s)://[A-Za-z0-9._:,/\[\]-]+"
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_PEM_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 # What may be shown; every other text of a connection is masked, so that a member nobody thought of leaks nothing.
 _SHOWN = frozenset(
@@ -29,6 +31,11 @@ _SHOWN = frozenset(
             "kafka_brokers_sasl",
             "user",
             "security_protocol",
+            "sasl_mechanism",
+            "token_endpoint",
+            "scope",
+            "ca",
+            "certificate",
             "kafka_admin_url",
             "kafka_rest_url",
             "mqlight_lookup_url",
@@ -62,7 +69,7 @@ def stream_endpoints(body: Mapping[str, Any]) -> StreamEndpoints:
     target = _endpoint(body, "output", "target")
     named = (body.get("dead_letter") or {}).get("topic")
     topic = _topic(f"{target.topic}.dead-letters" if named is None else named, "dead_letter.topic")
-    dead_letter = KafkaEndpoint(target.brokers, topic, target.security_protocol, target.user, target.password)
+    dead_letter = evolve(target, topic=topic)
     same_cluster = bool(set(source.brokers) & set(target.brokers))
     if same_cluster and source.topic == target.topic:
         raise field_error(
@@ -172,24 +179,45 @@ def _endpoint(body: Mapping[str, Any], side: str, end: str) -> KafkaEndpoint:
         )
     if "topic" not in place:
         raise missing(f"{side}.{end}.topic")
-    user, password = connection.get("user"), connection.get("password")
-    protocol: Any = connection.get("security_protocol") or ("SASL_SSL" if user else "PLAINTEXT")
     where = f"{side}.connection"
-    if protocol not in get_args(SecurityProtocol):
-        allowed = ", ".join(get_args(SecurityProtocol))
-        raise field_error(f"{where}.security_protocol", f"`security_protocol` is one of {allowed}.")
-    for name, value in (("user", user), ("password", password)):
-        if value is not None and (not isinstance(value, str) or _CONTROL.search(value)):
-            raise field_error(f"{where}.{name}", f"`{where}.{name}` is not a line of text.")
-    if protocol.startswith("SASL_") and not (user and password):
-        raise field_error(f"{where}.user", f"`{where}` needs `user` and `password` with {protocol}.")
     return KafkaEndpoint(
         _brokers(connection.get("kafka_brokers_sasl"), f"{where}.kafka_brokers_sasl"),
         _topic(place["topic"], f"{side}.{end}.topic"),
-        protocol,
-        user or None,
-        password or None,
+        **_login(connection, where),
     )
+
+
+def _login(connection: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The fields of a login; the names of clients' options, and JAAS text, are refused."""
+    for name, value in connection.items():
+        option = (
+            "." in name
+            or "jaas" in name.lower()
+            or name.lower().startswith(("sasl_", "ssl_", "ssl", "login_"))
+        )
+        if (option and name not in FIELDS) or (isinstance(value, str) and "LoginModule" in value):
+            known = ", ".join(FIELDS)
+            raise Invalid(
+                "kafka_option_not_supported",
+                f"`{where}.{name[:80]}` is an option of a Kafka client, or its text, which a service never takes "
+                f"from a request. A login is given by {known}.",
+                {"type": "field", "name": f"{where}.{name[:80]}"},
+            )
+    given: dict[str, Any] = {name: connection.get(name) or None for name in FIELDS}
+    for name, value in given.items():
+        lines = _PEM_CONTROL if name in ("ca", "certificate", "key") else _CONTROL
+        if value is not None and (not isinstance(value, str) or lines.search(value)):
+            raise field_error(f"{where}.{name}", f"`{where}.{name}` is not a line of text.")
+    oauth = given["token"] or given["token_endpoint"]
+    plain = "SSL" if given["ca"] or given["certificate"] else "PLAINTEXT"
+    given["security_protocol"] = given["security_protocol"] or (
+        "SASL_SSL" if given["user"] or oauth else plain
+    )
+    given["sasl_mechanism"] = given["sasl_mechanism"] or ("OAUTHBEARER" if oauth else "PLAIN")
+    wrong = problem(KafkaLogin(**given))
+    if wrong is not None:
+        raise field_error(f"{where}.{wrong[0]}", wrong[1])
+    return given
 
 
 def _brokers(value: Any, where: str) -> tuple[str, ...]:

@@ -61,9 +61,11 @@ class KafkaEndpoint:
     Attributes:
         brokers: ``host:port`` of the bootstrap brokers, at least one.
         topic: The topic's name.
-        security_protocol: As Kafka spells it; with a SASL one the mechanism is PLAIN.
+        security_protocol: As Kafka spells it.
         user: SASL user, or None.
-        password: SASL password, or None. Not in the repr.
+        password: SASL password, or None. Not in the repr, nor is any other secret.
+        sasl_mechanism, token, token_endpoint, scope, ca, certificate, key, key_password: See
+            :class:`wmlclient.kafka_login.KafkaLogin`.
     """
 
     brokers: tuple[str, ...]
@@ -71,6 +73,14 @@ class KafkaEndpoint:
     security_protocol: SecurityProtocol = "PLAINTEXT"
     user: str | None = None
     password: str | None = field(default=None, repr=False)
+    sasl_mechanism: str = "PLAIN"
+    token: str | None = field(default=None, repr=False)
+    token_endpoint: str | None = None
+    scope: str | None = None
+    ca: str | None = field(default=None, repr=False)
+    certificate: str | None = field(default=None, repr=False)
+    key: str | None = field(default=None, repr=False)
+    key_password: str | None = field(default=None, repr=False)
 
 
 @frozen

@@ -3,8 +3,9 @@ names of options."""
 
 from __future__ import annotations
 
+from wmlclient.kafka_login import login_of
 from wmlclient.runner.engine.ports import KafkaEndpoint, StreamSpec
-from wmlclient.runner.jaas import plain_login
+from wmlclient.runner.kafka_security import java_options
 
 # Bounds one batch, and with it what is read again after a failure, and the memory of a stage that keeps rows.
 MAX_RECORDS_PER_BATCH = 100_000
@@ -12,19 +13,15 @@ MAX_RECORDS_PER_BATCH = 100_000
 
 def connection_options(endpoint: KafkaEndpoint) -> dict[str, str]:
     """How to reach the cluster."""
-    options = {
+    return {
         "kafka.bootstrap.servers": ",".join(endpoint.brokers),
-        "kafka.security.protocol": endpoint.security_protocol,
+        **java_options(login_of(endpoint), "kafka."),
         # A cluster that is gone is told after half a minute, not after Kafka's own two.
         "kafka.request.timeout.ms": "20000",
         "kafka.default.api.timeout.ms": "30000",
         # Clients that report their own metrics to the broker, which nobody asked them to.
         "kafka.enable.metrics.push": "false",
     }
-    if endpoint.security_protocol.startswith("SASL"):
-        options["kafka.sasl.mechanism"] = "PLAIN"
-        options["kafka.sasl.jaas.config"] = plain_login(endpoint.user or "", endpoint.password or "")
-    return options
 
 
 def source_options(spec: StreamSpec) -> dict[str, str]:

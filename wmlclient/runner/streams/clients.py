@@ -9,7 +9,9 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]
 
+from wmlclient.kafka_login import login_of
 from wmlclient.runner.engine.ports import KafkaEndpoint
+from wmlclient.runner.kafka_security import librdkafka_options
 
 logger = logging.getLogger("wmlclient.runner.streams")
 
@@ -27,7 +29,7 @@ def connection(endpoint: KafkaEndpoint) -> dict[str, Any]:
     """How to reach a cluster."""
     options: dict[str, Any] = {
         "bootstrap.servers": ",".join(endpoint.brokers),
-        "security.protocol": endpoint.security_protocol,
+        **librdkafka_options(login_of(endpoint)),
         "client.id": "wmlclient",
         # A broker that is down for a while shall not fill a worker's log.
         "reconnect.backoff.ms": 250,
@@ -35,12 +37,6 @@ def connection(endpoint: KafkaEndpoint) -> dict[str, Any]:
         "log.connection.close": False,
         "enable.metrics.push": False,
     }
-    if endpoint.security_protocol.startswith("SASL"):
-        options |= {
-            "sasl.mechanism": "PLAIN",
-            "sasl.username": endpoint.user or "",
-            "sasl.password": endpoint.password or "",
-        }
     return options
 
 

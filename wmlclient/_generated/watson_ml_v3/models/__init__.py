@@ -55,6 +55,7 @@ from ._models_py3 import PatchOperation
 from ._models_py3 import PublishedModel
 from ._models_py3 import PublishedModelEntity
 from ._models_py3 import PublishedModelPage
+from ._models_py3 import RecordFormat
 from ._models_py3 import RepositoryModel
 from ._models_py3 import RepositoryModelEntity
 from ._models_py3 import RepositoryModelPage
@@ -63,6 +64,7 @@ from ._models_py3 import RepositoryModelRequest
 from ._models_py3 import RowError
 from ._models_py3 import Runtime
 from ._models_py3 import SampleTable
+from ._models_py3 import SchemaRegistry
 from ._models_py3 import ScoredTable
 from ._models_py3 import ScoringTable
 from ._models_py3 import SparkCredentials
@@ -85,6 +87,9 @@ from ._watson_ml_v3_enums import LearningState
 from ._watson_ml_v3_enums import ParityOrigin
 from ._watson_ml_v3_enums import ParityState
 from ._watson_ml_v3_enums import PatchOperationKind
+from ._watson_ml_v3_enums import RecordFormatType
+from ._watson_ml_v3_enums import RecordOutput
+from ._watson_ml_v3_enums import SaslMechanism
 from ._watson_ml_v3_enums import ScoringEngine
 from ._watson_ml_v3_enums import SecurityProtocol
 from ._watson_ml_v3_enums import StreamDelivery
@@ -145,6 +150,7 @@ __all__ = [
     "PublishedModel",
     "PublishedModelEntity",
     "PublishedModelPage",
+    "RecordFormat",
     "RepositoryModel",
     "RepositoryModelEntity",
     "RepositoryModelPage",
@@ -153,6 +159,7 @@ __all__ = [
     "RowError",
     "Runtime",
     "SampleTable",
+    "SchemaRegistry",
     "ScoredTable",
     "ScoringTable",
     "SparkCredentials",
@@ -174,6 +181,9 @@ __all__ = [
     "ParityOrigin",
     "ParityState",
     "PatchOperationKind",
+    "RecordFormatType",
+    "RecordOutput",
+    "SaslMechanism",
     "ScoringEngine",
     "SecurityProtocol",
     "StreamDelivery",

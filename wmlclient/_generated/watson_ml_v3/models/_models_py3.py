@@ -454,6 +454,26 @@ class DataConnection(msrest.serialization.Model):  # pylint: disable=too-many-in
      out it is SASL_SSL (mechanism PLAIN) where a user is given, else PLAINTEXT. Known values are:
      "PLAINTEXT", "SSL", "SASL_PLAINTEXT", and "SASL_SSL".
     :vartype security_protocol: str or ~wmlclient._generated.watson_ml_v3.models.SecurityProtocol
+    :ivar sasl_mechanism: Extension of this service. Kafka: how a user logs in. Left out it is
+     PLAIN. Known values are: "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", and "OAUTHBEARER".
+    :vartype sasl_mechanism: str or ~wmlclient._generated.watson_ml_v3.models.SaslMechanism
+    :ivar token: Extension of this service. Kafka: a token for OAUTHBEARER.
+    :vartype token: str
+    :ivar token_endpoint: Extension of this service. Kafka: address at which tokens for OAUTHBEARER
+     are asked for, with ``user`` and ``password`` as the client's id and secret.
+    :vartype token_endpoint: str
+    :ivar scope: Extension of this service. Kafka: what is asked for there.
+    :vartype scope: str
+    :ivar ca: Extension of this service. Kafka: PEM of the authorities that the brokers'
+     certificates are checked against; left out, the system's.
+    :vartype ca: str
+    :ivar certificate: Extension of this service. Kafka: PEM of the client's certificate and its
+     chain, for mutual TLS.
+    :vartype certificate: str
+    :ivar key: Extension of this service. Kafka: PEM of its key.
+    :vartype key: str
+    :ivar key_password: Extension of this service. Kafka: password of an encrypted key.
+    :vartype key_password: str
     :ivar userid: Object storage of 2017: user.
     :vartype userid: str
     :ivar projectid: Object storage of 2017: project.
@@ -487,6 +507,14 @@ class DataConnection(msrest.serialization.Model):  # pylint: disable=too-many-in
         "kafka_rest_url": {"key": "kafka_rest_url", "type": "str"},
         "mqlight_lookup_url": {"key": "mqlight_lookup_url", "type": "str"},
         "security_protocol": {"key": "security_protocol", "type": "str"},
+        "sasl_mechanism": {"key": "sasl_mechanism", "type": "str"},
+        "token": {"key": "token", "type": "str"},
+        "token_endpoint": {"key": "token_endpoint", "type": "str"},
+        "scope": {"key": "scope", "type": "str"},
+        "ca": {"key": "ca", "type": "str"},
+        "certificate": {"key": "certificate", "type": "str"},
+        "key": {"key": "key", "type": "str"},
+        "key_password": {"key": "key_password", "type": "str"},
         "userid": {"key": "userid", "type": "str"},
         "projectid": {"key": "projectid", "type": "str"},
         "region": {"key": "region", "type": "str"},
@@ -500,7 +528,7 @@ class DataConnection(msrest.serialization.Model):  # pylint: disable=too-many-in
         "username": {"key": "username", "type": "str"},
     }
 
-    def __init__(
+    def __init__(  # pylint: disable=too-many-locals
         self,
         *,
         kafka_brokers_sasl: Optional[List[str]] = None,
@@ -511,6 +539,14 @@ class DataConnection(msrest.serialization.Model):  # pylint: disable=too-many-in
         kafka_rest_url: Optional[str] = None,
         mqlight_lookup_url: Optional[str] = None,
         security_protocol: Optional[Union[str, "_models.SecurityProtocol"]] = None,
+        sasl_mechanism: Optional[Union[str, "_models.SaslMechanism"]] = None,
+        token: Optional[str] = None,
+        token_endpoint: Optional[str] = None,
+        scope: Optional[str] = None,
+        ca: Optional[str] = None,
+        certificate: Optional[str] = None,
+        key: Optional[str] = None,
+        key_password: Optional[str] = None,
         userid: Optional[str] = None,
         projectid: Optional[str] = None,
         region: Optional[str] = None,
@@ -543,6 +579,26 @@ class DataConnection(msrest.serialization.Model):  # pylint: disable=too-many-in
          out it is SASL_SSL (mechanism PLAIN) where a user is given, else PLAINTEXT. Known values are:
          "PLAINTEXT", "SSL", "SASL_PLAINTEXT", and "SASL_SSL".
         :paramtype security_protocol: str or ~wmlclient._generated.watson_ml_v3.models.SecurityProtocol
+        :keyword sasl_mechanism: Extension of this service. Kafka: how a user logs in. Left out it is
+         PLAIN. Known values are: "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", and "OAUTHBEARER".
+        :paramtype sasl_mechanism: str or ~wmlclient._generated.watson_ml_v3.models.SaslMechanism
+        :keyword token: Extension of this service. Kafka: a token for OAUTHBEARER.
+        :paramtype token: str
+        :keyword token_endpoint: Extension of this service. Kafka: address at which tokens for
+         OAUTHBEARER are asked for, with ``user`` and ``password`` as the client's id and secret.
+        :paramtype token_endpoint: str
+        :keyword scope: Extension of this service. Kafka: what is asked for there.
+        :paramtype scope: str
+        :keyword ca: Extension of this service. Kafka: PEM of the authorities that the brokers'
+         certificates are checked against; left out, the system's.
+        :paramtype ca: str
+        :keyword certificate: Extension of this service. Kafka: PEM of the client's certificate and its
+         chain, for mutual TLS.
+        :paramtype certificate: str
+        :keyword key: Extension of this service. Kafka: PEM of its key.
+        :paramtype key: str
+        :keyword key_password: Extension of this service. Kafka: password of an encrypted key.
+        :paramtype key_password: str
         :keyword userid: Object storage of 2017: user.
         :paramtype userid: str
         :keyword projectid: Object storage of 2017: project.
@@ -575,6 +631,14 @@ class DataConnection(msrest.serialization.Model):  # pylint: disable=too-many-in
         self.kafka_rest_url = kafka_rest_url
         self.mqlight_lookup_url = mqlight_lookup_url
         self.security_protocol = security_protocol
+        self.sasl_mechanism = sasl_mechanism
+        self.token = token
+        self.token_endpoint = token_endpoint
+        self.scope = scope
+        self.ca = ca
+        self.certificate = certificate
+        self.key = key
+        self.key_password = key_password
         self.userid = userid
         self.projectid = projectid
         self.region = region
@@ -706,6 +770,8 @@ class DataSource(msrest.serialization.Model):
     :vartype type: str
     :ivar topic: Kafka: topic.
     :vartype topic: str
+    :ivar format: Extension of this service: what the values of a topic's records are.
+    :vartype format: ~wmlclient._generated.watson_ml_v3.models.RecordFormat
     :ivar container: Object storage of 2017: container.
     :vartype container: str
     :ivar bucket: Object storage of 2018: bucket.
@@ -727,6 +793,7 @@ class DataSource(msrest.serialization.Model):
     _attribute_map = {
         "type": {"key": "type", "type": "str"},
         "topic": {"key": "topic", "type": "str"},
+        "format": {"key": "format", "type": "RecordFormat"},
         "container": {"key": "container", "type": "str"},
         "bucket": {"key": "bucket", "type": "str"},
         "filename": {"key": "filename", "type": "str"},
@@ -741,6 +808,7 @@ class DataSource(msrest.serialization.Model):
         *,
         type: Optional[str] = None,
         topic: Optional[str] = None,
+        format: Optional["_models.RecordFormat"] = None,
         container: Optional[str] = None,
         bucket: Optional[str] = None,
         filename: Optional[str] = None,
@@ -757,6 +825,8 @@ class DataSource(msrest.serialization.Model):
         :paramtype type: str
         :keyword topic: Kafka: topic.
         :paramtype topic: str
+        :keyword format: Extension of this service: what the values of a topic's records are.
+        :paramtype format: ~wmlclient._generated.watson_ml_v3.models.RecordFormat
         :keyword container: Object storage of 2017: container.
         :paramtype container: str
         :keyword bucket: Object storage of 2018: bucket.
@@ -777,6 +847,7 @@ class DataSource(msrest.serialization.Model):
         super().__init__(**kwargs)
         self.type = type
         self.topic = topic
+        self.format = format
         self.container = container
         self.bucket = bucket
         self.filename = filename
@@ -795,6 +866,8 @@ class DataTarget(msrest.serialization.Model):
     :vartype type: str
     :ivar topic: Kafka: topic.
     :vartype topic: str
+    :ivar format: Extension of this service: what the values of a topic's records are.
+    :vartype format: ~wmlclient._generated.watson_ml_v3.models.RecordFormat
     :ivar container: Object storage of 2017: container.
     :vartype container: str
     :ivar bucket: Object storage of 2018: bucket.
@@ -816,6 +889,7 @@ class DataTarget(msrest.serialization.Model):
     _attribute_map = {
         "type": {"key": "type", "type": "str"},
         "topic": {"key": "topic", "type": "str"},
+        "format": {"key": "format", "type": "RecordFormat"},
         "container": {"key": "container", "type": "str"},
         "bucket": {"key": "bucket", "type": "str"},
         "filename": {"key": "filename", "type": "str"},
@@ -830,6 +904,7 @@ class DataTarget(msrest.serialization.Model):
         *,
         type: Optional[str] = None,
         topic: Optional[str] = None,
+        format: Optional["_models.RecordFormat"] = None,
         container: Optional[str] = None,
         bucket: Optional[str] = None,
         filename: Optional[str] = None,
@@ -846,6 +921,8 @@ class DataTarget(msrest.serialization.Model):
         :paramtype type: str
         :keyword topic: Kafka: topic.
         :paramtype topic: str
+        :keyword format: Extension of this service: what the values of a topic's records are.
+        :paramtype format: ~wmlclient._generated.watson_ml_v3.models.RecordFormat
         :keyword container: Object storage of 2017: container.
         :paramtype container: str
         :keyword bucket: Object storage of 2018: bucket.
@@ -866,6 +943,7 @@ class DataTarget(msrest.serialization.Model):
         super().__init__(**kwargs)
         self.type = type
         self.topic = topic
+        self.format = format
         self.container = container
         self.bucket = bucket
         self.filename = filename
@@ -3158,6 +3236,85 @@ class PublishedModelPage(msrest.serialization.Model):
         self.next = next
 
 
+class RecordFormat(msrest.serialization.Model):
+    """Extension of this service: what the values of a topic's records are.
+
+    :ivar type: Left out it is ``json``\\ : one object by column. ``text`` is one column's value,
+     ``csv`` one line, ``avro`` and ``json_schema`` are framed as Confluent's registry of schemas
+     has it. Known values are: "json", "text", "csv", "avro", and "json_schema".
+    :vartype type: str or ~wmlclient._generated.watson_ml_v3.models.RecordFormatType
+    :ivar column: ``text``\\ : the column; left out, the only one of type string that the model
+     needs, or makes.
+    :vartype column: str
+    :ivar columns: ``csv``\\ : the columns of a line in order; left out, those of the model.
+    :vartype columns: list[str]
+    :ivar delimiter: ``csv``\\ : one character; left out, a comma.
+    :vartype delimiter: str
+    :ivar registry: Extension of this service: a registry of schemas that speaks as Confluent's
+     does.
+    :vartype registry: ~wmlclient._generated.watson_ml_v3.models.SchemaRegistry
+    :ivar subject: ``avro`` and ``json_schema`` of a target: the schema's subject; left out, the
+     topic's name and ``-value``.
+    :vartype subject: str
+    :ivar output: Of a target: ``full`` is what came in and what the model made of it, ``scores``
+     only what it made. Left out it is ``full``. Known values are: "full" and "scores".
+    :vartype output: str or ~wmlclient._generated.watson_ml_v3.models.RecordOutput
+    """
+
+    _attribute_map = {
+        "type": {"key": "type", "type": "str"},
+        "column": {"key": "column", "type": "str"},
+        "columns": {"key": "columns", "type": "[str]"},
+        "delimiter": {"key": "delimiter", "type": "str"},
+        "registry": {"key": "registry", "type": "SchemaRegistry"},
+        "subject": {"key": "subject", "type": "str"},
+        "output": {"key": "output", "type": "str"},
+    }
+
+    def __init__(
+        self,
+        *,
+        type: Optional[Union[str, "_models.RecordFormatType"]] = None,
+        column: Optional[str] = None,
+        columns: Optional[List[str]] = None,
+        delimiter: Optional[str] = None,
+        registry: Optional["_models.SchemaRegistry"] = None,
+        subject: Optional[str] = None,
+        output: Optional[Union[str, "_models.RecordOutput"]] = None,
+        **kwargs: Any
+    ) -> None:
+        """
+        :keyword type: Left out it is ``json``\\ : one object by column. ``text`` is one column's
+         value, ``csv`` one line, ``avro`` and ``json_schema`` are framed as Confluent's registry of
+         schemas has it. Known values are: "json", "text", "csv", "avro", and "json_schema".
+        :paramtype type: str or ~wmlclient._generated.watson_ml_v3.models.RecordFormatType
+        :keyword column: ``text``\\ : the column; left out, the only one of type string that the model
+         needs, or makes.
+        :paramtype column: str
+        :keyword columns: ``csv``\\ : the columns of a line in order; left out, those of the model.
+        :paramtype columns: list[str]
+        :keyword delimiter: ``csv``\\ : one character; left out, a comma.
+        :paramtype delimiter: str
+        :keyword registry: Extension of this service: a registry of schemas that speaks as Confluent's
+         does.
+        :paramtype registry: ~wmlclient._generated.watson_ml_v3.models.SchemaRegistry
+        :keyword subject: ``avro`` and ``json_schema`` of a target: the schema's subject; left out, the
+         topic's name and ``-value``.
+        :paramtype subject: str
+        :keyword output: Of a target: ``full`` is what came in and what the model made of it,
+         ``scores`` only what it made. Left out it is ``full``. Known values are: "full" and "scores".
+        :paramtype output: str or ~wmlclient._generated.watson_ml_v3.models.RecordOutput
+        """
+        super().__init__(**kwargs)
+        self.type = type
+        self.column = column
+        self.columns = columns
+        self.delimiter = delimiter
+        self.registry = registry
+        self.subject = subject
+        self.output = output
+
+
 class RepositoryModel(msrest.serialization.Model):
     """A stored model, or one version of it. With ``size=true`` a version answers its size alone.
 
@@ -3850,6 +4007,60 @@ class SampleTable(msrest.serialization.Model):
         super().__init__(**kwargs)
         self.fields = fields
         self.values = values
+
+
+class SchemaRegistry(msrest.serialization.Model):
+    """Extension of this service: a registry of schemas that speaks as Confluent's does.
+
+    All required parameters must be populated in order to send to server.
+
+    :ivar url: Its address. Required.
+    :vartype url: str
+    :ivar user: User.
+    :vartype user: str
+    :ivar password: Password.
+    :vartype password: str
+    :ivar ca: PEM of the authorities that its certificate is checked against; left out, the
+     system's.
+    :vartype ca: str
+    """
+
+    _validation = {
+        "url": {"required": True},
+    }
+
+    _attribute_map = {
+        "url": {"key": "url", "type": "str"},
+        "user": {"key": "user", "type": "str"},
+        "password": {"key": "password", "type": "str"},
+        "ca": {"key": "ca", "type": "str"},
+    }
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        user: Optional[str] = None,
+        password: Optional[str] = None,
+        ca: Optional[str] = None,
+        **kwargs: Any
+    ) -> None:
+        """
+        :keyword url: Its address. Required.
+        :paramtype url: str
+        :keyword user: User.
+        :paramtype user: str
+        :keyword password: Password.
+        :paramtype password: str
+        :keyword ca: PEM of the authorities that its certificate is checked against; left out, the
+         system's.
+        :paramtype ca: str
+        """
+        super().__init__(**kwargs)
+        self.url = url
+        self.user = user
+        self.password = password
+        self.ca = ca
 
 
 class ScoredTable(msrest.serialization.Model):

@@ -93,6 +93,36 @@ class PatchOperationKind(str, Enum, metaclass=CaseInsensitiveEnumMeta):
     TEST = "test"
 
 
+class RecordFormatType(str, Enum, metaclass=CaseInsensitiveEnumMeta):
+    """Left out it is ``json``\\ : one object by column. ``text`` is one column's value, ``csv`` one
+    line, ``avro`` and ``json_schema`` are framed as Confluent's registry of schemas has it.
+    """
+
+    JSON = "json"
+    TEXT = "text"
+    CSV = "csv"
+    AVRO = "avro"
+    JSON_SCHEMA = "json_schema"
+
+
+class RecordOutput(str, Enum, metaclass=CaseInsensitiveEnumMeta):
+    """Of a target: ``full`` is what came in and what the model made of it, ``scores`` only what it
+    made. Left out it is ``full``.
+    """
+
+    FULL = "full"
+    SCORES = "scores"
+
+
+class SaslMechanism(str, Enum, metaclass=CaseInsensitiveEnumMeta):
+    """Extension of this service. Kafka: how a user logs in. Left out it is PLAIN."""
+
+    PLAIN = "PLAIN"
+    SCRAM_SHA256 = "SCRAM-SHA-256"
+    SCRAM_SHA512 = "SCRAM-SHA-512"
+    OAUTHBEARER = "OAUTHBEARER"
+
+
 class ScoringEngine(str, Enum, metaclass=CaseInsensitiveEnumMeta):
     """The engine that scores; null until it is known."""
 
