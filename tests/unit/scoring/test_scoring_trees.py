@@ -18,7 +18,7 @@ from wmlclient.scoring.blocks import DenseBlock, SparseBlock, rows_of
 from wmlclient.scoring.columns import Column, Frame, Invalid
 from wmlclient.scoring.registry import load_stage
 from wmlclient.scoring.saved import read_stage
-from wmlclient.scoring.stages import trees_batch, trees_read
+from wmlclient.scoring.stages import trees_batch, trees_forest
 from wmlclient.scoring.values import Sparse
 
 FOREST = "classification.RandomForestClassificationModel"
@@ -32,7 +32,7 @@ INFINITY, NAN = math.inf, math.nan
 def way_down(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of it with a small model's way down a tree, and with a large one's."""
     if request.param == "arrays":
-        monkeypatch.setattr(trees_read, "MAX_NESTED", 0)
+        monkeypatch.setattr(trees_forest, "MAX_NESTED", 0)
 
 
 def step(folder: Path) -> Any:
@@ -331,7 +331,14 @@ def test_ones_are_counted_without_numpy_2(bits: int) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("SHARED_BYTES", 0), ("SHARED_BYTES", 1 << 24), ("FEW", 1), ("COMPARED", 0), ("MAX_BYTES", 1)],
+    [
+        ("SHARED_BYTES", 0),
+        ("SHARED_BYTES", 1 << 24),
+        ("FEW", 1),
+        ("COMPARED", 0),
+        ("MAX_BYTES", 1),
+        ("MAX_TABLES", 0),
+    ],
 )
 @pytest.mark.parametrize("depth", [2, 6, 9])
 def test_every_way_to_look_up_finds_the_same_leaves(

@@ -7,15 +7,12 @@ sums with its BLAS, in an order that depends on the processor; here it is the or
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from itertools import chain
 from typing import Any
 
 import numpy as np
-from attrs import evolve
 
-from wmlclient.scoring.blocks import Block, DenseBlock, Floats, SparseBlock, vectors_of
+from wmlclient.scoring.blocks import Floats
 from wmlclient.scoring.columns import Column, Frame, Invalid
 from wmlclient.scoring.registry import Params, Stage, integer, loads, text
 from wmlclient.scoring.saved import SavedStage
@@ -29,17 +26,15 @@ from wmlclient.scoring.stages.classified import (
     probabilistic,
 )
 from wmlclient.scoring.stages.logistic import exp, exps
-from wmlclient.scoring.stages.trees_batch import Indices, LeafFinder
+from wmlclient.scoring.stages.trees_batch import Indices
+from wmlclient.scoring.stages.trees_forest import Forest
 from wmlclient.scoring.stages.trees_read import (
     Tree,
-    descent,
-    expander,
     read_ensemble,
     read_tree,
-    used_features,
     variance,
 )
-from wmlclient.scoring.values import Sparse, vector_size
+from wmlclient.scoring.values import Sparse
 
 _TREE = (
     "cacheNodeIds",
@@ -65,112 +60,6 @@ _BOOSTED = (
     "validationIndicatorCol",
     "validationTol",
 )
-
-
-MAX_EDGES = 64
-
-
-def _above(threshold: float) -> float:
-    return math.nextafter(threshold, math.inf)
-
-
-class Forest:
-    """One tree or several: the leaves that vectors reach."""
-
-    def __init__(self, trees: Sequence[Tree]) -> None:
-        self.trees = [
-            evolve(tree, stats=np.empty((0, 0))) for tree in trees
-        ]  # which nothing here needs any more
-        self.used = used_features(trees)
-        self._expand = expander(self.used)
-        self._descend = descent(trees, self.used)
-        self._finder: LeafFinder | None = None
-        counts = [len(tree.predictions) for tree in trees]
-        self.first_leaves = np.cumsum([0, *counts[:-1]])
-
-    def find(self, vector: Any) -> list[int]:
-        """For each tree, the number of the leaf that a vector reaches."""
-        return self._descend(self._expand(vector))
-
-    def find_block(self, column: Block) -> Indices | None:
-        """The same for all vectors, shape (trees, rows); leaves are numbered through, over all trees."""
-        values = self._values(column)
-        if values is None:
-            return None
-        if self._finder is None:  # two threads may build it, and either will do
-            self._finder = LeafFinder(self.trees, self.used)
-        return self._finder.find(values)
-
-    def _values(self, column: Block) -> Floats | None:
-        """The values of the used features, shape (features, rows); ``None`` if a vector is null or too short."""
-        count, last = len(column), self.used[-1] if self.used else -1
-        out = np.zeros((len(self.used), count))
-        block = vectors_of(column)
-        if isinstance(block, DenseBlock):
-            if len(block.features) <= last:
-                return None
-            for at, feature in enumerate(self.used):
-                out[at] = block.features[feature]
-            return out
-        if isinstance(block, SparseBlock):
-            if block.size <= last:
-                return None
-            used = np.array(self.used, dtype=np.int64)
-            place = used.searchsorted(block.indices)
-            asked = place < len(used)
-            asked[asked] = used[place[asked]] == block.indices[asked]
-            out[place[asked], block.row_numbers()[asked]] = block.values[asked]
-            return out
-        if not isinstance(column, list) or not {type(vector) for vector in column} <= {list, Sparse}:
-            return None
-        if any(vector_size(vector) <= last for vector in column):
-            return None
-        out[:] = np.array([self._expand(vector) for vector in column], dtype=np.float64).T
-        return out
-
-    def edges(self, size: int) -> list[Sparse]:
-        """Some vectors on the trees' own edges: thresholds, the next doubles above them, and categories."""
-        asked: dict[int, set[float]] = {feature: set() for feature in self.used}
-        for tree in self.trees:
-            for feature, split in zip(tree.features, tree.splits, strict=True):
-                if feature >= 0:
-                    asked[feature].update(split if isinstance(split, frozenset) else (split, _above(split)))
-        values = [sorted(found) or [0.0] for found in asked.values()]
-        count = min(MAX_EDGES, max(map(len, values), default=0))
-        # A step that has no divisor in common with most lengths, so that not all features sit at the same place.
-        return [
-            Sparse(
-                size, list(self.used), [some[(7 * row + at) % len(some)] for at, some in enumerate(values)]
-            )
-            for row in range(count)
-        ]
-
-    def predictions(self, weights: Sequence[float] | None = None) -> tuple[list[list[float]], Floats]:
-        """What the leaves predict, times the trees' weights: by tree and leaf, and numbered through."""
-        by_tree = [tree.predictions for tree in self.trees]
-        if weights is not None:
-            by_tree = [[w * value for value in values] for w, values in zip(weights, by_tree, strict=True)]
-        return by_tree, np.array(list(chain.from_iterable(by_tree)), dtype=np.float64)
-
-    def leaf_part(self, params: Params) -> Part:
-        """The column of leaf numbers, if one is wanted: a double for one tree, a vector for several."""
-        name = params.leafCol
-        first = self.first_leaves
-
-        def block(found: Indices) -> Sequence[Block]:
-            numbers = (found - first[:, None]).astype(np.float64)
-            return [DenseBlock(list(numbers), numbers.shape[1])]
-
-        return Part(
-            [Column(name, "vector", size=len(self.trees))] if name else [],
-            lambda found: ([float(leaf) for leaf in found],),
-            block,
-        )
-
-    def only_leaf_part(self, params: Params) -> Part:
-        """The same for a model that is one tree."""
-        columns = [Column(params.leafCol, "double")] if params.leafCol else []
-        return Part(columns, lambda found: (float(found[0]),), lambda found: (found[0].astype(np.float64),))
 
 
 def _stage(saved: SavedStage, params: Params, forest: Forest, parts: Sequence[Part]) -> Stage:

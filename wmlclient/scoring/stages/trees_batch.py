@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -41,6 +41,8 @@ MAX_BYTES = 256 << 10
 """Words of trees times rows that are looked at together, so that they stay in the second cache."""
 COMPARED = 96
 """Up to so many bins, all thresholds are compared; a binary search is faster for more."""
+MAX_TABLES = 64 << 20
+"""Bytes of all tables up to which tops are looked up; Spark's own trees stay far below."""
 FEW = 8
 """A table holds the trees that ask for its features alone where they are less than one in so many."""
 
@@ -53,13 +55,16 @@ class LeafFinder:
     Args:
         trees: The trees.
         used: The features that some node asks for.
+        walked: Whether single rows will be walked down, too.
     """
 
-    def __init__(self, trees: Sequence[Tree], used: Sequence[int]) -> None:
+    def __init__(self, trees: Sequence[Tree], used: Sequence[int], walked: bool = False) -> None:
         self._trees = len(trees)
         place = {feature: at for at, feature in enumerate(used)}
         self._features = _features(trees, used)
-        tops = [_Top(tree) for tree in trees]
+        bins = sum(feature.bins for feature in self._features)
+        room = WORD if bins * len(trees) * WORD // 8 <= MAX_TABLES else 1
+        tops = [_Top(tree, room) for tree in trees]
         widest = max(len(top.ends) for top in tops)
         bits = next(bits for bits in (8, 16, 32, 64) if widest <= bits)
         self._type = np.dtype(f"u{bits // 8}")
@@ -71,7 +76,11 @@ class LeafFinder:
         self._tables = [
             _table([self._mask(member, questions[member]) for member in members]) for members in self._groups
         ]
-        self._below = _Descent(trees, tops, place, self._features)
+        self._below = _Descent(trees, tops, place, self._features, walked)
+
+    def walker(self, trees: Sequence[Tree]) -> Callable[[Sequence[Any]], list[int]]:
+        """The row function ``values of the used features -> the number of the leaf in each tree``."""
+        return self._below.walker(trees, [feature.bins - 1 for feature in self._features])
 
     def _grouped(self) -> list[list[int]]:
         """The features, those together that share a table."""
@@ -206,17 +215,17 @@ def _feature(splits: set[Any]) -> _Feature:
 
 
 class _Top:
-    """The part of a tree that one word has room for.
+    """The part of a tree that one word has room for, or less room.
 
     Attributes:
         ends: The nodes where it ends, from left to right: leaves, or nodes that are gone down from.
         questions: Each inner node with the first of the ends below it and the first below its right child.
     """
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Tree, room: int) -> None:
         inner: set[int] = set()
         queue = deque([0])
-        while queue and len(inner) < WORD - 1:
+        while queue and len(inner) < room - 1:
             node = queue.popleft()
             if tree.features[node] >= 0:
                 inner.add(node)
@@ -264,12 +273,19 @@ class _Descent:
     """From the ends of the trees' tops to the leaves."""
 
     def __init__(
-        self, trees: Sequence[Tree], tops: Sequence[_Top], place: dict[int, int], kinds: Sequence[_Feature]
+        self,
+        trees: Sequence[Tree],
+        tops: Sequence[_Top],
+        place: dict[int, int],
+        kinds: Sequence[_Feature],
+        whole: bool,
     ) -> None:
         lookup = np.zeros(max(place, default=0) + 1, np.int32)
         lookup[list(place)] = list(place.values())
         ends = np.zeros((len(trees), WORD), dtype=np.intp)
-        self._deep = [at for at, top in enumerate(tops) if any(trees[at].leaves[end] < 0 for end in top.ends)]
+        self._deep = [
+            at for at, top in enumerate(tops) if whole or any(trees[at].leaves[end] < 0 for end in top.ends)
+        ]
         # What is known of each node of the deep trees, one tree after the other.
         asked: list[Nodes] = []
         children: list[Nodes] = []
@@ -318,8 +334,33 @@ class _Descent:
                 starts[node] = size
                 zones.append(features[asked[node]].left(split))
                 size += len(zones[-1])
-        self._starts = starts
         self._left = np.concatenate(zones) if len(zones) > 1 else None
+        self._starts = np.empty(0, np.int32) if self._left is None else starts
+
+    def walker(self, trees: Sequence[Tree], unseen: list[int]) -> Callable[[Sequence[Any]], list[int]]:
+        """The same for the used features' values of one row, from the roots on."""
+        sizes = [len(tree.features) for tree in trees]
+        firsts = np.cumsum([0, *(len(tree.predictions) for tree in trees)])
+        roots = list(zip(np.cumsum([0, *sizes])[:-1].tolist(), firsts[:-1].tolist(), strict=True))
+        # Arrays of NumPy are slow to ask for single values.
+        asked, thresholds, children = self._asked.data, self._thresholds.data, self._children.data
+        leaves, starts = self._leaves.data, self._starts.data
+        lefts = None if self._left is None else self._left.data
+
+        def walk(values: Sequence[Any]) -> list[int]:
+            found = []
+            for node, first in roots:
+                while (leaf := leaves[node]) < 0:
+                    value = values[feature := asked[node]]
+                    left = value <= thresholds[node]
+                    if lefts is not None and (start := starts[node]):
+                        known = 0.0 <= value < unseen[feature] and value == int(value)
+                        left = lefts[start + (int(value) if known else unseen[feature])]
+                    node = children[2 * node + left]
+                found.append(leaf - first)
+            return found
+
+        return walk
 
     def leaves(self, ends: NDArray[np.uint8], columns: Floats, bins: list[Indices], found: Indices) -> None:
         """Writes the leaves below the ends, shape (rows, trees), to ``found``, shape (trees, rows)."""
@@ -332,7 +373,7 @@ class _Descent:
             return
         node = found[self._deep]
         rows = columns.shape[1]
-        values, numbers = columns.ravel(), np.concatenate(bins)
+        values, numbers = columns.ravel(), np.concatenate([np.empty(0, np.intp), *bins])
         for _ in range(self._steps):
             cell = self._asked.take(node) * rows + np.arange(rows)
             left = values.take(cell) <= self._thresholds.take(node)

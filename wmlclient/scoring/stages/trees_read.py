@@ -267,8 +267,6 @@ def expander(used: list[int]) -> Callable[[Any], Sequence[Any]]:
 def descent(trees: Sequence[Tree], used: list[int]) -> Callable[[Sequence[Any]], list[int]]:
     """The row function ``values of the used features -> the number of the leaf in each tree``."""
     place = {feature: at for at, feature in enumerate(used)}
-    if sum(len(tree.features) for tree in trees) > MAX_NESTED:
-        return _walk(trees, place)
     numbers = list(range(max(map(len, (tree.predictions for tree in trees)))))
     roots = [_nested(tree, place, numbers) for tree in trees]
     if any(split.__class__ is frozenset for tree in trees for split in tree.splits):
@@ -297,31 +295,6 @@ def descent(trees: Sequence[Tree], used: list[int]) -> Callable[[Sequence[Any]],
         return found
 
     return continuous
-
-
-def _walk(trees: Sequence[Tree], place: dict[int, int]) -> Callable[[Sequence[Any]], list[int]]:
-    """The same in the arrays that are there anyway."""
-    places = {-1: -1, **place}
-    arrays = [
-        (array("i", map(places.__getitem__, tree.features)), tree.splits, tree.left, tree.right, tree.leaves)
-        for tree in trees
-    ]
-
-    def walk(values: Sequence[Any]) -> list[int]:
-        found = []
-        for features, splits, left, right, leaves in arrays:
-            node, feature = 0, features[0]
-            while feature >= 0:
-                split = splits[node]
-                if split.__class__ is float:
-                    node = left[node] if values[feature] <= split else right[node]
-                else:
-                    node = left[node] if values[feature] in split else right[node]
-                feature = features[node]
-            found.append(leaves[node])
-        return found
-
-    return walk
 
 
 def _nested(tree: Tree, place: dict[int, int], numbers: list[int]) -> Any:
