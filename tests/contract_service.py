@@ -20,6 +20,7 @@ from wmlclient.runner.app import App
 from wmlclient.runner.auth import Authenticator
 from wmlclient.runner.batch.processes import BatchProcesses
 from wmlclient.runner.dialects import WATSON
+from wmlclient.runner.directory import Directory
 from wmlclient.runner.engine.kernels import Kernels
 from wmlclient.runner.engine.service import Engine
 from wmlclient.runner.handlers import Services
@@ -227,7 +228,8 @@ def start(
         folders=compose.folders(home, settings),
     )
     engine.start()
-    key, users = b"k" * 48, Users(USER, PASSWORD, engine.store)
+    directory = None if settings.directory is None else Directory(settings.directory)
+    key, users = b"k" * 48, Users(USER, PASSWORD, engine.store, directory=directory)
     auth = Authenticator(key, users, INSTANCE, settings.token_lifetime)
     logins = Logins(key, users, engine.store, settings.token_lifetime)
     listener = _bind("127.0.0.1", 0)

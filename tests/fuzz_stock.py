@@ -8,11 +8,13 @@ from typing import Any
 
 import requests
 import saved_models
+from argon2 import PasswordHasher
 from attrs import define, field
 from contract_service import INSTANCE, ONLINE, PASSWORD, USER, Service, start
 from fuzzing import Target
 from kernel_fakes import FakeKernels
 
+from wmlclient.runner import users
 from wmlclient.runner.dialects import ML_SERVER, WATSON
 from wmlclient.runner.engine import sessions
 from wmlclient.runner.settings import Limits, Settings
@@ -127,6 +129,9 @@ def stocked(home: Path, folder: Path) -> tuple[dict[str, Target], Callable[[], N
         token_lifetime=36000.0,
         sessions=sessions.Settings(most=1_000_000),
     )
+    # Wrong passwords are tried by the hundred; a hash that costs what it should would be most of the work.
+    cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash("nobody has this password")
+    users._nobody = lambda: cheap  # type: ignore[assignment]
     service, end = start(home, settings, FakeKernels())
     text = saved_models.text_pipeline(folder / "model")
     unfitted = saved_models.text_pipeline(folder / "pipeline", fitted=False)

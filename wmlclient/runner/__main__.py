@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from .control import Control
+from .directory import DirectoryRefused, DirectorySettings, read_settings
 from .engine import kernels, sessions
 from .quotas import Quotas
 from .server import main
@@ -98,6 +99,12 @@ from .settings import DEFAULT_PORT, Settings
 @click.option(
     "--other-calls", type=click.IntRange(min=0), help="Other calls in a minute.  [default: no limit]"
 )
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    envvar="WMLCLIENT_DIRECTORY",
+    help="JSON file about the LDAP directory whose users may log in.  [default: none]",
+)
 @click.option("--control-stdin", is_flag=True, hidden=True, help="Obey the parent's pipe and end with it.")
 def serve(
     home: Path,
@@ -120,6 +127,7 @@ def serve(
     deployment_calls: int | None,
     prediction_calls: int | None,
     other_calls: int | None,
+    directory: Path | None,
     control_stdin: bool,
 ) -> None:
     """Serve the APIs of Watson ML v3 and of Machine Learning Server.
@@ -144,9 +152,17 @@ def serve(
         quotas=Quotas(max_models, max_deployments, deployment_calls, prediction_calls, other_calls),
         sessions=sessions.Settings(idle=session_idle),
         session_limits=kernels.Limits(memory=session_memory << 20),
+        directory=None if directory is None else _directory(directory),
         one_row_predict=one_row_predict,
     )
     run(settings, control=control_stdin)
+
+
+def _directory(path: Path) -> DirectorySettings:
+    try:
+        return read_settings(path)
+    except DirectoryRefused as error:
+        raise click.BadParameter(str(error), param_hint="--directory") from None
 
 
 def run(settings: Settings, control: bool = False) -> None:

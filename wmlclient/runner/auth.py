@@ -18,6 +18,7 @@ from typing import Any
 
 import jwt
 
+from .logins import asked
 from .private import write_private
 from .problems import Problem
 from .users import Users
@@ -80,7 +81,8 @@ class Authenticator:
                 "Give user and password as `Authorization: Basic ...` to get a token.",
                 "Basic",
             ) from None
-        caller = self._users.verify(user.decode("utf-8", "replace"), password.decode("utf-8", "replace"))
+        with asked():
+            caller = self._users.verify(user.decode("utf-8", "replace"), password.decode("utf-8", "replace"))
         if caller is None or not colon:
             raise _unauthorized("invalid_credentials", "Wrong user or password.", "Basic")
         return self.issue(caller.name)

@@ -7,17 +7,21 @@ the digest is kept. Each renewal makes a new pair and ends the old one.
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import jwt
 from attrs import evolve, frozen
 
 from .problems import Problem
 from .store import Login, Store
-from .users import Caller, Users
+from .users import Caller, DirectoryUnavailable, Users
+
+logger = logging.getLogger("wmlclient.runner.users")
 
 #: Seconds in which a refresh token has to be used.
 REFRESH_LIFETIME = 14 * 24 * 3600
@@ -82,9 +86,10 @@ class Logins:
         """Tokens for a user and its password.
 
         Raises:
-            Problem: 401.
+            Problem: 401, or 503 where a directory is asked and gives no answer.
         """
-        caller = self.users.verify(username or "", password or "")
+        with asked():
+            caller = self.users.verify(username or "", password or "")
         if caller is None:
             raise _unauthorized("invalid_credentials", "invalid credentials")
         now = int(self._clock())
@@ -97,9 +102,15 @@ class Logins:
         """A new pair; the old one ends.
 
         Raises:
-            Problem: 401.
+            Problem: 401, or 503 where a directory is asked and gives no answer.
         """
         now = int(self._clock())
+        name = self._found(refresh, now).username
+        # Not under the lock: a directory takes its time.
+        with asked():
+            renews = self.users.renews(name)
+        if not renews:
+            raise _invalid_refresh()
         with self._lock:
             return self._renewed(self._found(refresh, now), now)
 
@@ -168,7 +179,7 @@ class Logins:
             or login.started_at + CHAIN_LIFETIME <= now
             or self.users.get(login.username) is None
         ):
-            raise _unauthorized("invalid_refresh_token", "invalid or expired refresh token")
+            raise _invalid_refresh()
         return login
 
     def _renewed(self, login: Login, now: int, new: bool = False) -> Tokens:
@@ -193,6 +204,29 @@ class Logins:
 
 def _digest(refresh: str) -> str:
     return hashlib.sha256(refresh.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@contextmanager
+def asked() -> Iterator[None]:
+    """What a directory that gives no answer means for a call.
+
+    Raises:
+        Problem: 503.
+    """
+    try:
+        yield
+    except DirectoryUnavailable as error:
+        logger.warning("the directory gives no answer: %s", error)
+        raise Problem(
+            503,
+            "directory_unavailable",
+            "The directory of the users gives no answer. Try again later.",
+            {"retry-after": "5"},
+        ) from None
+
+
+def _invalid_refresh() -> Problem:
+    return _unauthorized("invalid_refresh_token", "invalid or expired refresh token")
 
 
 def _unauthorized(code: str, message: str) -> Problem:

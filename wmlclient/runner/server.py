@@ -15,6 +15,7 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from .compose import Embedded
+    from .directory import Directory
     from .engine.service import Engine
     from .home import Home
 
@@ -235,7 +236,7 @@ def _app(
         engine.store, settings.username, settings.password, settings.instance_id
     )
     key = signing_key(home.path / "secret.key")
-    users = Users(username, password, engine.store)
+    users = Users(username, password, engine.store, directory=_directory(settings))
     auth = Authenticator(key, users, instance_id, settings.token_lifetime)
     logins = Logins(key, users, engine.store, settings.token_lifetime)
     host, port = listener.getsockname()[:2]
@@ -247,6 +248,15 @@ def _app(
         "instance_id": instance_id,
     }
     return credentials, App(Services(engine, auth, logins, settings))
+
+
+def _directory(settings: Settings) -> Directory | None:
+    from .directory import Directory, DirectoryRefused
+
+    try:
+        return None if settings.directory is None else Directory(settings.directory)
+    except DirectoryRefused as error:
+        raise StartFailed("directory_unusable", str(error)) from None
 
 
 def _uvicorn(app: Any, on_started: Callable[[], None]) -> Any:

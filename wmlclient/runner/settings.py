@@ -7,6 +7,7 @@ from typing import Literal
 
 from attrs import field, frozen
 
+from .directory import DirectorySettings
 from .engine import consuming, kernels, sessions
 from .quotas import Quotas
 
@@ -57,6 +58,7 @@ class Settings:
         sessions: How sessions are kept.
         session_limits: What each session may use, and each request to a web service.
         services: How web services are kept.
+        directory: Where users are who are not kept here; None for nowhere.
         one_row_predict: Whether scikit-learn takes one row where it wants a table, as it did until 2017.
     """
 
@@ -80,4 +82,5 @@ class Settings:
     sessions: sessions.Settings = field(factory=sessions.Settings)
     session_limits: kernels.Limits = field(factory=kernels.Limits)
     services: consuming.Settings = field(factory=consuming.Settings)
+    directory: DirectorySettings | None = None
     one_row_predict: bool = False
