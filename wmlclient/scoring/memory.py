@@ -23,7 +23,7 @@ def reading() -> Iterator[None]:
         with collector_paused(), _system_pool():
             yield
     finally:
-        _give_back()
+        give_back()
 
 
 @contextlib.contextmanager
@@ -46,7 +46,7 @@ def _system_pool() -> Iterator[None]:
                 pa.set_memory_pool(_pool)
 
 
-def _give_back() -> None:
+def give_back() -> None:
     """Returns to the system what Arrow and, on Linux, the C library keep for later."""
     import pyarrow as pa
 

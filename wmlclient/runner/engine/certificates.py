@@ -16,6 +16,7 @@ from typing import Any
 from wmlclient.scoring import certificates
 from wmlclient.scoring.digests import model_digest, scorer_digest
 from wmlclient.scoring.errors import ArchiveError, InputError, SparkRefused
+from wmlclient.scoring.memory import give_back
 
 from ..store import Model, Store, Version
 from . import native
@@ -126,6 +127,7 @@ class CertificateService:
             "model %s: parity %s, engine %s: %s",
             model.id, certificate["state"], certificate["engine"], certificate["reason"],
         )  # fmt: skip
+        give_back()  # a check reads the model more than once, and holds some thousand rows
         return certificate
 
     def _flaw(self, given: Any, model: Model, digest: str) -> str | None:
