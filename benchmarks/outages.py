@@ -122,7 +122,13 @@ def run(name: str, cluster: KafkaCluster, brokers: Cluster, home: Path, seconds:
         _until(lambda: trial.scored() > 500, 60)
         ACCIDENTS[name](trial, seconds)
         over, before = time.monotonic(), trial.scored()
-        _until(lambda: trial.scored() > before + 200 or "failed" in heard.kinds(), 120)
+        try:
+            _until(lambda: trial.scored() > before + 200 or "failed" in heard.kinds(), 120)
+        except SystemExit:
+            print(f"{name}: NOT scoring again: {heard.progress()}")
+            for log in (home / "logs").glob(f"stream-{spec.stream_id}*"):
+                print(log.read_text()[-3000:])
+            return False
         took = time.monotonic() - over
         trial.stopped = True
         feeder.join(90)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from wmlclient.errors import ApiError as ApiError
     from wmlclient.errors import NotFoundError as NotFoundError
     from wmlclient.errors import WmlError as WmlError
+    from wmlclient.formats import RecordFormat as RecordFormat
+    from wmlclient.formats import SchemaRegistry as SchemaRegistry
     from wmlclient.instance import Instance as Instance
     from wmlclient.model import Model as Model
     from wmlclient.records import KafkaRecord as KafkaRecord
@@ -56,6 +58,8 @@ _HOMES = {
     "ModelVersion": "versions",
     "NotFoundError": "errors",
     "ObjectStorage": "storage",
+    "RecordFormat": "formats",
+    "SchemaRegistry": "formats",
     "Scores": "scores",
     "SparkService": "connections",
     "State": "states",
@@ -78,6 +82,8 @@ __all__ = [
     "ModelVersion",
     "NotFoundError",
     "ObjectStorage",
+    "RecordFormat",
+    "SchemaRegistry",
     "Scores",
     "SparkService",
     "State",

@@ -15,6 +15,7 @@ from wmlclient.errors import ConfigError
 from wmlclient.kafka_login import FIELDS, login_of, problem
 
 if TYPE_CHECKING:
+    from wmlclient.formats import RecordFormat
     from wmlclient.topics import KafkaTopic
 
 
@@ -142,11 +143,16 @@ class KafkaConnection:
             create_topics=create_topics,
         )
 
-    def topic(self, name: str) -> KafkaTopic:
-        """One topic of it, to deploy with, or to send to and read from."""
+    def topic(self, name: str, *, format: RecordFormat | str | None = None) -> KafkaTopic:
+        """One topic of it, to deploy with, or to send to and read from.
+
+        Args:
+            name: its name.
+            format: what its records are for a deployment, such as ``"text"``; JSON objects by default.
+        """
         from wmlclient.topics import KafkaTopic
 
-        return KafkaTopic(self, name)
+        return KafkaTopic(self, name, format)
 
     def _to_wire(self) -> dict[str, Any]:
         """The ``connection`` of a stream's request, secrets included."""

@@ -140,11 +140,11 @@ def ends(source: Any, target: Any, dead_letter: Any) -> dict[str, Any]:
             "type": "stream",
             "input": {
                 "connection": source.connection._to_wire(),
-                "source": {"topic": source.name, "type": "kafka"},
+                "source": _topic(source),
             },
             "output": {
                 "connection": target.connection._to_wire(),
-                "target": {"topic": target.name, "type": "kafka"},
+                "target": _topic(target),
             },
         }
         if dead_letter is not None:
@@ -162,6 +162,12 @@ def ends(source: Any, target: Any, dead_letter: Any) -> dict[str, Any]:
     raise PayloadError(
         "Give source= and target= both as Kafka topics for a stream, or both as files for a batch."
     )
+
+
+def _topic(topic: Any) -> dict[str, Any]:
+    """Source or target of a stream."""
+    format = {"format": topic.format._to_wire()} if topic.format is not None else {}
+    return {"topic": topic.name, "type": "kafka", **format}
 
 
 def _end(end: str, file: Any) -> dict[str, Any]:

@@ -7,15 +7,13 @@ import json
 import time
 import urllib.error
 import urllib.parse
-import urllib.request
 from typing import Any
 
 from wmlclient.kafka_login import KafkaLogin
+from wmlclient.plain_http import ask, host_of
 
-_SECONDS = 20.0
 #: What a token without a stated end is good for; brokers know better, and say so.
 _UNKNOWN_SECONDS = 3600.0
-_MOST_BYTES = 1 << 20
 
 
 class TokenRefused(Exception):
@@ -33,30 +31,25 @@ def token_of(login: KafkaLogin) -> tuple[str, float]:
     address = login.token_endpoint or ""
     form = {"grant_type": "client_credentials"} | ({"scope": login.scope} if login.scope else {})
     names = (urllib.parse.quote(part or "", safe="") for part in (login.user, login.password))
-    request = urllib.request.Request(  # noqa: S310 - the login's check lets http and https through alone
-        address,
-        urllib.parse.urlencode(form).encode(),
-        {
-            "Accept": "application/json",
-            "Authorization": "Basic " + base64.b64encode(":".join(names).encode()).decode(),
-            "Content-Type": "application/x-www-form-urlencoded",
-        },
-    )
+    headers = {
+        "Accept": "application/json",
+        "Authorization": "Basic " + base64.b64encode(":".join(names).encode()).decode(),
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
     try:
-        with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310
-            found = json.loads(answer.read(_MOST_BYTES))
+        found = json.loads(ask(address, headers, urllib.parse.urlencode(form).encode()))
         token = found["access_token"]
         lasts = float(found.get("expires_in") or _UNKNOWN_SECONDS)
     except urllib.error.HTTPError as error:
         error.close()
         raise TokenRefused(
-            f"The token endpoint {_host(address)} refuses this client: HTTP {error.code}."
+            f"The token endpoint {host_of(address)} refuses this client: HTTP {error.code}."
         ) from None
     except OSError as error:
         reason = getattr(error, "reason", error)
-        raise TokenRefused(f"The token endpoint {_host(address)} does not answer: {reason}.") from None
+        raise TokenRefused(f"The token endpoint {host_of(address)} does not answer: {reason}.") from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise TokenRefused(f"The token endpoint {_host(address)} answers without a token.") from None
+        raise TokenRefused(f"The token endpoint {host_of(address)} answers without a token.") from None
     return str(token), time.time() + lasts
 
 
@@ -72,7 +65,3 @@ def token_provider(login: KafkaLogin) -> Any:
             return token_of(login)[0]
 
     return Provider()
-
-
-def _host(address: str) -> str:
-    return urllib.parse.urlsplit(address).hostname or address[:80]

@@ -14,12 +14,17 @@ from attrs import field, frozen
 
 from wmlclient.connections import KafkaConnection
 from wmlclient.errors import BrokerError, ConfigError, WaitTimeoutError
+from wmlclient.formats import RecordFormat
 from wmlclient.kafka_login import kafka_python_options, login_of
 from wmlclient.knock import KnockFailed, knock
 from wmlclient.records import Headers, KafkaRecord, Key, outgoing, several
 
 CONNECT_TIMEOUT = 15.0
 _UNKNOWN_TOPIC = 3  # by the Kafka protocol
+
+
+def _format(given: RecordFormat | str | None) -> RecordFormat | None:
+    return RecordFormat(given) if isinstance(given, str) else given
 
 
 @frozen
@@ -31,10 +36,12 @@ class KafkaTopic:
     Attributes:
         connection: its Kafka service.
         name: its name.
+        format: what its records are for a deployment; None for JSON objects.
     """
 
     connection: KafkaConnection
     name: str = field()
+    format: RecordFormat | None = field(default=None, converter=_format)
 
     @name.validator
     def _check_name(self, _attribute: Any, value: str) -> None:

@@ -95,6 +95,7 @@ def is_facade(name: str) -> bool:
         "wmlclient.kafka_login",
         "wmlclient.kafka_tokens",
         "wmlclient.knock",
+        "wmlclient.plain_http",
         "wmlclient.scram",
         "wmlclient._generated",
         "wmlclient._version",

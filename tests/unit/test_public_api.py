@@ -27,6 +27,8 @@ PUBLIC = {
     "ModelVersion",
     "NotFoundError",
     "ObjectStorage",
+    "RecordFormat",
+    "SchemaRegistry",
     "Scores",
     "SparkService",
     "State",

@@ -44,7 +44,7 @@ def command(ctx: click.Context, deployment_id: str) -> None:
     try:
         from wmlclient.runner.engine.ports import PortError
         from wmlclient.runner.streams.loop import StreamLoop
-        from wmlclient.runner.streams.model import StreamModel
+        from wmlclient.runner.streams.model import open_model
     except ImportError as error:
         raise LocalModeError(
             f"A worker needs {error.name or 'more packages'}. Run: pip install 'wmlclient[local]'"
@@ -55,7 +55,7 @@ def command(ctx: click.Context, deployment_id: str) -> None:
         _check(deployment)
         spec = _spec(client, deployment, client.kafka, Path(folder))
         try:
-            model = StreamModel.open(Path(spec.model_dir), spec.input_schema)
+            model = open_model(spec)
             # A name of its own each time: it leaves its partitions to the others when it ends.
             pulse = _Pulse()
             loop = StreamLoop(spec, model, uuid.uuid4().hex, False, pulse.tell)
@@ -141,6 +141,7 @@ def _spec(client: Client, deployment: Deployment, kafka: KafkaConnection, folder
     ends = [KafkaEndpoint(kafka.brokers, topic.name, **login) for topic in topics_of(deployment, kafka)]
     if model.input_schema is None:
         raise PayloadError(f"Model {model.name!r} has no input schema.")
+    formats = _formats(deployment, model.input_schema)
     return StreamSpec(
         stream_id=deployment.id,
         model_dir=str(archive),
@@ -153,7 +154,26 @@ def _spec(client: Client, deployment: Deployment, kafka: KafkaConnection, folder
         model_digest=f"sha256:{digest.hexdigest()}",
         delivery=delivery,
         receipts=bool(deployment._entity.receipts),
+        source_format=formats.source,
+        target_format=formats.target,
     )
+
+
+def _formats(deployment: Deployment, schema: Any) -> Any:
+    """What the stream reads and writes, as its own workers are told."""
+    from wmlclient.runner.engine.formats import stream_formats
+
+    body: dict[str, Any] = {}
+    for side, end in (("input", "source"), ("output", "target")):
+        given = getattr(getattr(deployment._entity, side), end).format
+        found = given.as_dict() if given is not None else None
+        if ((found or {}).get("registry") or {}).get("password"):
+            raise ConfigError(
+                "The stream's registry of schemas wants a password, which the service never shows: the workers of this "
+                "stream are those of the service alone. Deploy it with workers=N."
+            )
+        body[side] = {end: {"format": found}}
+    return stream_formats(body, schema)
 
 
 def _watch(deployment: Deployment, loop: Any, done: threading.Event) -> None:

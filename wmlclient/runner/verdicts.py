@@ -11,8 +11,9 @@ MALFORMED = "malformed JSON"
 NOT_AN_OBJECT = "not a JSON object"
 SEVERAL = "more than one JSON value"
 TWICE = "a field is there twice"
+NO_FRAME = "without the frame that names its schema"
 #: The reasons above are told at the stage ``decode``, all others of an unread record at the stage ``schema``.
-DECODE = (NULL_VALUE, NOT_UTF8, EMPTY, MALFORMED, NOT_AN_OBJECT, SEVERAL, TWICE)
+DECODE = (NULL_VALUE, NOT_UTF8, EMPTY, MALFORMED, NOT_AN_OBJECT, SEVERAL, TWICE, NO_FRAME)
 
 WRONG_VALUE = "a value of the wrong type"
 NO_VALUE = "no field of the model has a value"

@@ -143,8 +143,16 @@ def masked_request(body: Mapping[str, Any]) -> dict[str, Any]:
         part = body.get(name)
         if not isinstance(part, Mapping):
             continue
-        shown[name] = {k: masked(v) if k == "connection" else v for k, v in part.items()}
+        shown[name] = {k: masked(v) if k == "connection" else _masked_registry(v) for k, v in part.items()}
     return shown
+
+
+def _masked_registry(place: Any) -> Any:
+    """A source or target with the login of its registry of schemas masked."""
+    format = place.get("format") if isinstance(place, Mapping) else None
+    if not isinstance(format, Mapping) or "registry" not in format:
+        return place
+    return {**place, "format": {**format, "registry": masked(format["registry"])}}
 
 
 def masked_spark_service(service: Mapping[str, Any]) -> dict[str, Any]:

@@ -101,6 +101,7 @@ class StreamSpec:
         delivery: What is promised; Spark's sink can do no more than ``at_least_once``.
         workers: Processes that share the work, where the engine has workers.
         receipts: Whether each scored record names its source and its model in its headers.
+        source_format, target_format: See :mod:`wmlclient.runner.engine.formats`; they may hold a registry's password.
     """
 
     stream_id: str
@@ -115,6 +116,8 @@ class StreamSpec:
     delivery: Delivery = "at_least_once"
     workers: int = 1
     receipts: bool = False
+    source_format: dict[str, Any] | None = field(default=None, repr=False)
+    target_format: dict[str, Any] | None = field(default=None, repr=False)
 
 
 @frozen

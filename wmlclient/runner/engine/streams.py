@@ -23,6 +23,7 @@ from .clock import Later, later, now_ms
 from .connections import spark_master, stream_endpoints
 from .contents import Contents
 from .errors import EngineError, Invalid
+from .formats import check_engine, stream_formats
 from .ports import NativeStreamEngine, PortError, SparkPool, StreamEngine, StreamEvent, StreamSpec, TopicAdmin
 from .schemas import input_schema
 
@@ -126,7 +127,10 @@ class StreamService:
                 return "it was published without an input schema"
             return self._native.refusal(str(self._contents.folder(version.digest)), schema)
 
-        return choose(body, header, stream_endpoints(body), version.certificate, refusal)
+        formats = stream_formats(body, schema)
+        found = choose(body, header, stream_endpoints(body), version.certificate, refusal)
+        check_engine(found.engine, formats)
+        return found
 
     def start(self, id: str, resumed: bool = False) -> None:
         """Bring a stream to RUNNING, in the background.
@@ -239,7 +243,7 @@ class StreamService:
                 "missing_latest_model_version",
                 "The model has no content or no input schema; publish it with training_data_schema.",
             )
-        ends = stream_endpoints(deployment.body)
+        ends, formats = stream_endpoints(deployment.body), stream_formats(deployment.body, schema)
         checkpoint = self._checkpoints / deployment.id
         checkpoint.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return StreamSpec(
@@ -255,6 +259,8 @@ class StreamService:
             delivery=deployment.body.get("delivery", "at_least_once"),
             workers=deployment.body.get("workers", 1),
             receipts=deployment.body.get("receipts", False),
+            source_format=formats.source,
+            target_format=formats.target,
         )
 
     def _on_event(self, watch: _Watch, start: int, event: StreamEvent) -> None:

@@ -94,6 +94,30 @@ class Decoder:
         self._check(rows, found)
         return rows
 
+    def rows(self, records: Sequence[dict[str, Any] | Verdict]) -> Rows:
+        """The rows of records that were read elsewhere, where a field cannot be there twice; verdicts stay."""
+        rows = Rows([], [])
+        found: list[dict[str, Any]] = []
+        for place, record in enumerate(records):
+            verdict = record if isinstance(record, Verdict) else self._lacking(record)
+            if verdict is not None:
+                rows.verdicts[place] = verdict
+                continue
+            assert isinstance(record, dict)
+            unknown = record.keys() - self._known
+            if unknown:
+                rows.extras[len(found)] = {
+                    name: orjson.dumps(value).decode() for name, value in record.items() if name in unknown
+                }
+            rows.places.append(place)
+            found.append(record)
+        self._check(rows, found)
+        return rows
+
+    def _lacking(self, record: dict[str, Any]) -> Verdict | None:
+        lacking = next((name for name in self._needed if name not in record), None)
+        return Verdict("schema", verdicts.missing(lacking)) if lacking is not None else None
+
     def _unusual(
         self, value: bytes, record: dict[str, Any], extras: dict[int, dict[str, str]], at: int
     ) -> Verdict | None:
@@ -105,11 +129,10 @@ class Decoder:
             unknown = {name: text for name, text in members.items() if name not in self._known}
             if unknown:
                 extras[at] = unknown
-        for name in self._needed:
-            if name not in record:
-                extras.pop(at, None)
-                return Verdict("schema", verdicts.missing(name))
-        return None
+        verdict = self._lacking(record)
+        if verdict is not None:
+            extras.pop(at, None)
+        return verdict
 
     def _check(self, rows: Rows, found: list[dict[str, Any]]) -> None:
         """Columns of the records that fit; those that do not get their verdict."""

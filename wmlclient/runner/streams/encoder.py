@@ -42,7 +42,7 @@ class Encoder:
         self._names = list(names)
         self._taken = frozenset(names)
         self._known = known
-        self._shapes = [_shape(type) for type in types]
+        self._shapes = [shape_of(type) for type in types]
 
     def write(self, columns: Sequence[Any], extras: dict[int, dict[str, str]]) -> list[bytes]:
         """The records of some columns.
@@ -78,8 +78,8 @@ def _inner(pairs: list[tuple[str, Any]]) -> bytes:
     return orjson.dumps({name: value for name, value in pairs if value is not None})[1:-1]
 
 
-def _shape(type: str) -> _Shape:
-    """What turns a column into values that orjson writes as Spark would."""
+def shape_of(type: str) -> _Shape:
+    """What turns a column of a short type into values that orjson writes as Spark would."""
     if type == "vector":
         return _vectors
     if type == "double":
@@ -90,7 +90,7 @@ def _shape(type: str) -> _Shape:
         inner = type[6:-1]
         if inner in _PLAIN:
             return rows_of
-        shape = _shape(inner)
+        shape = shape_of(inner)
         return lambda column: [row if row is None else shape(row) for row in rows_of(column)]
     return rows_of
 

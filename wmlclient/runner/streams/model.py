@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
+from confluent_kafka import KafkaException
 
 from wmlclient.runner import verdicts
-from wmlclient.runner.engine.ports import StreamSetupError
+from wmlclient.runner.engine.ports import StreamSetupError, StreamSpec
 from wmlclient.runner.streams.decoder import Decoder, Rows, Verdict
-from wmlclient.runner.streams.encoder import Encoder, writes
+from wmlclient.runner.streams.encoder import writes
+from wmlclient.runner.streams.readers import reader
+from wmlclient.runner.streams.writers import writer
 from wmlclient.scoring import (
     ArchiveError,
     InputError,
@@ -44,40 +47,66 @@ class Outcome:
     verdicts: dict[int, Verdict] = field(factory=dict)
 
 
+@frozen
+class Formats:
+    """What a stream's records are.
+
+    Attributes:
+        source: As ``RecordFormat`` in the contract; None for JSON.
+        target: Likewise.
+        topic: The target's name, which its schema is registered by.
+    """
+
+    source: Mapping[str, Any] | None = None
+    target: Mapping[str, Any] | None = None
+    topic: str = ""
+
+
 class StreamModel:
     """Scores values of records.
 
     Args:
         scorer: The model, loaded with the schema.
         schema: The JSON of the model's input.
+        formats: What the records are.
 
     Raises:
         StreamSetupError: ``model_not_native``: the native engine cannot run it in a stream; the reason is named.
     """
 
-    def __init__(self, scorer: Scorer, schema: Mapping[str, Any]) -> None:
+    def __init__(self, scorer: Scorer, schema: Mapping[str, Any], formats: Formats | None = None) -> None:
         reason = needs_spark(scorer, schema)
         if reason is not None:
             raise StreamSetupError("model_not_native", f"The model cannot be streamed natively: {reason}.")
         self._scorer = scorer
         names = [column["name"] for column in schema["fields"]]
+        formats = formats or Formats()
         self._decoder = Decoder(dict(schema), scorer.required, not_null(scorer, schema))
+        self._reader = reader(formats.source, self._decoder, schema)
         types = scorer.output_types(names)
         made = [name for name in types if name not in names]
-        self._names = [*names, *made]
+        # Fields that the model does not know came in, too.
+        self._whole = (formats.target or {}).get("output") != "scores"
+        came = names if self._whole else []
+        self._names = [*came, *made]
         order = list(types)
         self._order = [order.index(name) for name in self._names]
-        self._encoder = Encoder(self._names, [types[name] for name in self._names], len(names))
+        kinds = [types[name] for name in self._names]
+        self._encoder = writer(formats.target, formats.topic, self._names, kinds, len(came))
 
     @classmethod
-    def open(cls, folder: Path, schema: Mapping[str, Any]) -> StreamModel:
+    def open(cls, folder: Path, schema: Mapping[str, Any], formats: Formats | None = None) -> StreamModel:
         """Load a saved model.
 
         Raises:
             StreamSetupError: It cannot be loaded, or not natively.
         """
         try:
-            return cls(load(folder, schema), schema)
+            return cls(load(folder, schema), schema, formats)
+        except KafkaException as away:
+            raise StreamSetupError(
+                "registry_unavailable", f"The stream waits: {away.args[0].str()}.", retriable=True
+            ) from None
         except UnsupportedModel as error:
             raise StreamSetupError(
                 "model_not_native", f"The model cannot be streamed natively: {error}."
@@ -90,8 +119,12 @@ class StreamModel:
             raise StreamSetupError("load_model_failure", f"The model cannot be loaded: {error}.") from None
 
     def run(self, values: Sequence[bytes | None]) -> Outcome:
-        """Score the values of some records. Never raises for what a record holds."""
-        rows = self._decoder.read(values)
+        """Score the values of some records. Never raises for what a record holds.
+
+        Raises:
+            KafkaException: The registry of their schemas is away.
+        """
+        rows = self._reader.read(values)
         outcome = Outcome({}, rows.verdicts)
         if rows.places:
             try:
@@ -107,7 +140,7 @@ class StreamModel:
         seen = 0
         for part in self._scorer.parts(self._decoder.names, rows.columns):
             columns = [part.columns[place] for place in self._order]
-            extras = rows.extras
+            extras = rows.extras if self._whole else {}
             if extras:
                 extras = {at: extras[number] for at, number in enumerate(part.rows) if number in extras}
             texts = self._encoder.write(columns, extras)
@@ -158,6 +191,16 @@ def _taken(rows: Rows, numbers: Sequence[int]) -> Rows:
         [[column[number] for number in numbers] for column in rows.columns],
         {at: rows.extras[number] for at, number in enumerate(numbers) if number in rows.extras},
     )
+
+
+def open_model(spec: StreamSpec) -> StreamModel:
+    """The model of a stream.
+
+    Raises:
+        StreamSetupError: It cannot be loaded, or not with the stream's formats.
+    """
+    formats = Formats(spec.source_format, spec.target_format, spec.target.topic)
+    return StreamModel.open(Path(spec.model_dir), spec.input_schema, formats)
 
 
 def refusal(folder: Path, schema: Mapping[str, Any]) -> str | None:

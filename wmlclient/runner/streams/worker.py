@@ -12,7 +12,6 @@ import logging
 import os
 import sys
 import threading
-from pathlib import Path
 from typing import IO, Any
 
 from wmlclient.runner import lines
@@ -58,9 +57,9 @@ class Worker:
 
     def _work(self, spec: StreamSpec, name: str, lasting: bool) -> None:
         from wmlclient.runner.streams.loop import StreamLoop
-        from wmlclient.runner.streams.model import StreamModel
+        from wmlclient.runner.streams.model import open_model
 
-        model = StreamModel.open(Path(spec.model_dir), spec.input_schema)
+        model = open_model(spec)
         # What is loaded now stays, and a batch's thousands of values hold no cycles to look for.
         gc.freeze()
         gc.set_threshold(100_000, 20, 20)
