@@ -24,6 +24,7 @@ from wmlclient.runner.directory import Directory
 from wmlclient.runner.engine.kernels import Kernels
 from wmlclient.runner.engine.service import Engine
 from wmlclient.runner.handlers import Services
+from wmlclient.runner.issuer import Issuer
 from wmlclient.runner.logins import Logins
 from wmlclient.runner.routes import Operation, body_schema, operations
 from wmlclient.runner.server import _bind, _uvicorn
@@ -230,8 +231,9 @@ def start(
     engine.start()
     directory = None if settings.directory is None else Directory(settings.directory)
     key, users = b"k" * 48, Users(USER, PASSWORD, engine.store, directory=directory)
-    auth = Authenticator(key, users, INSTANCE, settings.token_lifetime)
-    logins = Logins(key, users, engine.store, settings.token_lifetime)
+    issuer = None if settings.issuer is None else Issuer(settings.issuer, users)
+    auth = Authenticator(key, users, INSTANCE, settings.token_lifetime, issuer=issuer)
+    logins = Logins(key, users, engine.store, settings.token_lifetime, issuer=issuer)
     listener = _bind("127.0.0.1", 0)
     ready = threading.Event()
     server = _uvicorn(App(Services(engine, auth, logins, settings)), ready.set)

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import base64
-import datetime
-import ipaddress
 import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import loopback_certificate
 import waiting
 from attrs import frozen
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, pkcs12
-from cryptography.x509.oid import NameOID
 
 from wmlclient.runner import jars
 from wmlclient.runner.java import find_java
@@ -71,22 +66,7 @@ def _entries() -> str:
 
 def _certificate(folder: Path) -> tuple[Path, Path]:
     """A key store and the certificate in it, of loopback."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
+    key, made = loopback_certificate.made()
     store, public = folder / "store.p12", folder / "ca.pem"
     store.write_bytes(
         pkcs12.serialize_key_and_certificates(b"ldap", key, made, None, BestAvailableEncryption(b"changeit"))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from wmlclient.connections import KafkaConnection as KafkaConnection
     from wmlclient.connections import SparkService as SparkService
     from wmlclient.deployment import Deployment as Deployment
+    from wmlclient.devicelogin import DeviceLogin as DeviceLogin
     from wmlclient.errors import ApiError as ApiError
     from wmlclient.errors import NotFoundError as NotFoundError
     from wmlclient.errors import WmlError as WmlError
@@ -50,6 +51,7 @@ _HOMES = {
     "Database": "storage",
     "Deployment": "deployment",
     "Description": "bill",
+    "DeviceLogin": "devicelogin",
     "Instance": "instance",
     "KafkaConnection": "connections",
     "KafkaRecord": "records",
@@ -74,6 +76,7 @@ __all__ = [
     "Database",
     "Deployment",
     "Description",
+    "DeviceLogin",
     "Instance",
     "KafkaConnection",
     "KafkaRecord",

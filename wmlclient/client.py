@@ -19,6 +19,7 @@ from wmlclient.translate import translate
 
 if TYPE_CHECKING:
     from wmlclient._generated.watson_ml_v3 import WatsonMlV3
+    from wmlclient.devicelogin import DeviceLogin
     from wmlclient.mlservice import MlService
     from wmlclient.sessions import Sessions
     from wmlclient.webservices import WebServices
@@ -38,6 +39,7 @@ class Client:
         password: its password; never shown, logged or part of an error.
         instance_id: the instance that these credentials are for.
         token: a bearer token instead of user and password; it is never renewed.
+        login: gets tokens of an issuer that the service trusts, instead of user and password.
         kafka: the Kafka service that belongs to it: a connection, or its credentials.
         timeout: seconds to wait for an answer, or (to connect, to read); None waits for ever. By default 5 s to connect
             and 60 s to read.
@@ -61,6 +63,7 @@ class Client:
         instance_id: str = "",
         *,
         token: str | None = None,
+        login: DeviceLogin | None = None,
         kafka: KafkaConnection | Mapping[str, Any] | None = None,
         timeout: Seconds = (http.CONNECT_TIMEOUT, http.READ_TIMEOUT),
         max_retries: int = http.MAX_RETRIES,
@@ -74,6 +77,7 @@ class Client:
                 username=username,
                 password=password,
                 token=token,
+                login=login,
                 timeout=timeout,
                 max_retries=max_retries,
             )

@@ -33,7 +33,7 @@ class MlService:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._tokens = Tokens(self._login)
+        self._tokens = service.shared_tokens or Tokens(self._login)
         self.api = MlServer(
             service.url,
             policies=[
@@ -95,7 +95,7 @@ class MlService:
         if user is None:
             raise ConfigError(
                 "Sessions and web services log in with user and password: make the client with username= and "
-                "password=, not with token=.",
+                "password=, or with login=, not with token=.",
                 tried=("arguments",),
             )
         request = models.LoginRequest(username=user[0], password=user[1])

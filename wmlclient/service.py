@@ -23,6 +23,7 @@ from wmlclient._generated.watson_ml_v3 import WatsonMlV3
 from wmlclient._sentinel import NOT_GIVEN, NotGiven
 from wmlclient.auth import Tokens, basic
 from wmlclient.connections import SparkService
+from wmlclient.devicelogin import DeviceLogin
 from wmlclient.errors import ConfigError, api_error
 from wmlclient.translate import translate, transport_error
 
@@ -85,6 +86,7 @@ class Service:
         username: its user; goes with password.
         password: its password.
         token: a bearer token instead of both; it is used as it is, and never renewed.
+        login: gets tokens that are the service's own business in no way, instead of both.
         timeout: seconds to wait for an answer, or (to connect, to read); None waits for ever.
         max_retries: how often a safe call is repeated.
 
@@ -104,17 +106,23 @@ class Service:
         username: str | None = None,
         password: str | None = None,
         token: str | None = None,
+        login: DeviceLogin | None = None,
         timeout: float | tuple[float | None, float | None] | None = (http.CONNECT_TIMEOUT, http.READ_TIMEOUT),
         max_retries: int = http.MAX_RETRIES,
     ) -> None:
         self.url = _base_url(url)
         self.instance_id = instance_id
-        if token is None and not (username and password):
-            raise ConfigError("Give username= and password=, or token=.", tried=("arguments",))
+        if token is None and login is None and not (username and password):
+            raise ConfigError("Give username= and password=, or token=, or login=.", tried=("arguments",))
+        if login is not None and (token is not None or username or password):
+            raise ConfigError("Give login= alone, without user, password and token.", tried=("arguments",))
         if not instance_id:
             raise ConfigError("Give instance_id=, the instance that these credentials are for.")
         self._authorization = basic(username, password) if username and password and token is None else None
-        self._tokens = Tokens(None if token is not None else self._fetch_token, token)
+        fetch = self._fetch_token if login is None else login.token
+        self._tokens = Tokens(None if token is not None else fetch, token)
+        #: The tokens of an issuer are good for all contracts of the service.
+        self.shared_tokens = self._tokens if login is not None else None
         self._transport = http.Transport()
         self._templates: dict[str, requests.PreparedRequest] = {}
         self._set_options(http.check_timeout(timeout), max_retries)

@@ -19,6 +19,7 @@ PUBLIC = {
     "Database",
     "Deployment",
     "Description",
+    "DeviceLogin",
     "Instance",
     "KafkaConnection",
     "KafkaRecord",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from . import issuer as issuers
 from .control import Control
 from .directory import DirectoryRefused, DirectorySettings, read_settings
 from .engine import kernels, sessions
@@ -105,6 +106,12 @@ from .settings import DEFAULT_PORT, Settings
     envvar="WMLCLIENT_DIRECTORY",
     help="JSON file about the LDAP directory whose users may log in.  [default: none]",
 )
+@click.option(
+    "--issuer",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    envvar="WMLCLIENT_ISSUER",
+    help="JSON file about the OpenID Connect issuer whose tokens are taken, too.  [default: none]",
+)
 @click.option("--control-stdin", is_flag=True, hidden=True, help="Obey the parent's pipe and end with it.")
 def serve(
     home: Path,
@@ -128,6 +135,7 @@ def serve(
     prediction_calls: int | None,
     other_calls: int | None,
     directory: Path | None,
+    issuer: Path | None,
     control_stdin: bool,
 ) -> None:
     """Serve the APIs of Watson ML v3 and of Machine Learning Server.
@@ -153,6 +161,7 @@ def serve(
         sessions=sessions.Settings(idle=session_idle),
         session_limits=kernels.Limits(memory=session_memory << 20),
         directory=None if directory is None else _directory(directory),
+        issuer=None if issuer is None else _issuer(issuer),
         one_row_predict=one_row_predict,
     )
     run(settings, control=control_stdin)
@@ -163,6 +172,13 @@ def _directory(path: Path) -> DirectorySettings:
         return read_settings(path)
     except DirectoryRefused as error:
         raise click.BadParameter(str(error), param_hint="--directory") from None
+
+
+def _issuer(path: Path) -> issuers.IssuerSettings:
+    try:
+        return issuers.read_settings(path)
+    except issuers.IssuerRefused as error:
+        raise click.BadParameter(str(error), param_hint="--issuer") from None
 
 
 def run(settings: Settings, control: bool = False) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+import anyio
 import anyio.to_thread
 import orjson
 from attrs import frozen
@@ -20,11 +21,15 @@ from .dialects import DIALECTS, ML_SERVER, Dialect
 from .engine.errors import EngineError, Invalid, NoRoom
 from .handlers import Answer, Call, Handler, Services
 from .incoming import Disconnected, Gate, Headers, Receive, Scope, Send, chunks, parse_json, whole
+from .issuer import KeysWanted
 from .problems import Problem
 from .routes import Operation, Parameter
 from .store import StorageFull
 
 logger = logging.getLogger("wmlclient.runner.http")
+
+#: For calls that wait for an issuer's keys: they must not hold the threads of all others.
+_fetching = anyio.CapacityLimiter(1)
 
 _JSON = (b"content-type", b"application/json")
 
@@ -60,6 +65,14 @@ class App:
         if scope["type"] != "http":
             return None
         headers = Headers.of(scope)
+        try:
+            return await self._serve(scope, receive, send, headers)
+        except KeysWanted as wanted:
+            # Nothing of the body was read yet. The second time the keys are there, or are not to be had.
+            await anyio.to_thread.run_sync(wanted.fetch, limiter=_fetching)
+        return await self._serve(scope, receive, send, headers)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
         dialect = DIALECTS[0]
         try:
             self._gate.check(headers)
@@ -85,6 +98,8 @@ class App:
             await _send(send, answer.status, content, headers, [_JSON, *more] if content else more)
         except Disconnected:
             logger.debug("%s %s: the client has gone", scope["method"], scope["path"])
+        except KeysWanted:
+            raise
         except Problem as problem:
             await _send_problem(send, dialect, problem, headers)
         except EngineError as error:

@@ -18,6 +18,7 @@ from typing import Any
 
 import jwt
 
+from .issuer import Issuer
 from .logins import asked
 from .private import write_private
 from .problems import Problem
@@ -41,6 +42,7 @@ class Authenticator:
         instance_id: The service instance that tokens are for.
         lifetime: Seconds until a token expires.
         clock: Seconds since 1970.
+        issuer: Whose tokens are as good as those of here; None for nobody's.
     """
 
     def __init__(
@@ -50,7 +52,9 @@ class Authenticator:
         instance_id: str,
         lifetime: float = 3600.0,
         clock: Callable[[], float] = time.time,
+        issuer: Issuer | None = None,
     ) -> None:
+        self._issuer = issuer
         self._key = key
         self._users = users
         self.instance_id = instance_id
@@ -105,7 +109,8 @@ class Authenticator:
         """Return where this ``Authorization`` header lets the caller in.
 
         Raises:
-            Problem: 401 or 403, with the code of the v3 API.
+            Problem: 401 or 403, with the code of the v3 API, or what :meth:`Issuer.check` raises.
+            KeysWanted: See there.
         """
         generation = self._users.generation()
         if generation != self._generation:
@@ -113,6 +118,11 @@ class Authenticator:
             self._generation = generation
         expires = self._known.get(header) if header is not None else None
         if expires is None:
+            if self._issuer is not None and header is not None:
+                token = header.split()[-1].decode("latin-1") if header.strip() else ""
+                if len(token) <= _LONGEST and self._issuer.mine(token):
+                    self._issuer.check(token)
+                    return
             expires = self._verify(header)
         if expires <= self._clock():
             raise _unauthorized(

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 import jwt
 from attrs import evolve, frozen
 
+from .issuer import Issuer
 from .problems import Problem
 from .store import Login, Store
 from .users import Caller, DirectoryUnavailable, Users
@@ -59,6 +60,7 @@ class Logins:
         store: Where logins are kept.
         lifetime: Seconds until an access token ends.
         clock: Seconds since 1970.
+        issuer: Whose tokens are as good as those of here; None for nobody's.
 
     Attributes:
         users: Who may log in.
@@ -71,7 +73,9 @@ class Logins:
         store: Store,
         lifetime: float = 3600.0,
         clock: Callable[[], float] = time.time,
+        issuer: Issuer | None = None,
     ) -> None:
+        self._issuer = issuer
         self._key = key
         self.users = users
         self._store = store
@@ -128,16 +132,20 @@ class Logins:
         """Who sends this ``Authorization`` header.
 
         Raises:
-            Problem: 401.
+            Problem: 401, or what :meth:`Issuer.check` raises.
+            KeysWanted: See there.
         """
         parts = (header or b"").split()
         if not parts:
             raise _unauthorized("missing_access_token", "missing access token")
         if len(parts) != 2 or parts[0].lower() != b"bearer" or len(parts[1]) > _LONGEST:
             raise _invalid_access()
+        token = parts[1].decode("latin-1")
+        if self._issuer is not None and self._issuer.mine(token):
+            return self._issuer.check(token)
         try:
             claims = jwt.decode(
-                parts[1].decode("latin-1"),
+                token,
                 self._key,
                 algorithms=["HS256"],
                 audience=_AUDIENCE,

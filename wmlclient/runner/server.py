@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .directory import Directory
     from .engine.service import Engine
     from .home import Home
+    from .issuer import Issuer
+    from .users import Users
 
 logger = logging.getLogger("wmlclient.runner")
 
@@ -250,8 +252,9 @@ def _app(
     )
     key = signing_key(home.path / "secret.key")
     users = Users(username, password, engine.store, directory=_directory(settings))
-    auth = Authenticator(key, users, instance_id, settings.token_lifetime)
-    logins = Logins(key, users, engine.store, settings.token_lifetime)
+    issuer = _issuer(settings, users)
+    auth = Authenticator(key, users, instance_id, settings.token_lifetime, issuer=issuer)
+    logins = Logins(key, users, engine.store, settings.token_lifetime, issuer=issuer)
     host, port = listener.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - looked for, not bound
     credentials = {
@@ -270,6 +273,15 @@ def _directory(settings: Settings) -> Directory | None:
         return None if settings.directory is None else Directory(settings.directory)
     except DirectoryRefused as error:
         raise StartFailed("directory_unusable", str(error)) from None
+
+
+def _issuer(settings: Settings, users: Users) -> Issuer | None:
+    from .issuer import Issuer, IssuerRefused
+
+    try:
+        return None if settings.issuer is None else Issuer(settings.issuer, users)
+    except IssuerRefused as error:
+        raise StartFailed("issuer_unusable", str(error)) from None
 
 
 def _uvicorn(app: Any, on_started: Callable[[], None]) -> Any:

@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from .directory import DirectorySettings
 from .engine import consuming, kernels, sessions
+from .issuer import IssuerSettings
 from .quotas import Quotas
 
 DEFAULT_PORT = 12800
@@ -59,6 +60,7 @@ class Settings:
         session_limits: What each session may use, and each request to a web service.
         services: How web services are kept.
         directory: Where users are who are not kept here; None for nowhere.
+        issuer: Whose tokens are taken beside those of here; None for nobody's.
         one_row_predict: Whether scikit-learn takes one row where it wants a table, as it did until 2017.
     """
 
@@ -83,4 +85,5 @@ class Settings:
     session_limits: kernels.Limits = field(factory=kernels.Limits)
     services: consuming.Settings = field(factory=consuming.Settings)
     directory: DirectorySettings | None = None
+    issuer: IssuerSettings | None = None
     one_row_predict: bool = False

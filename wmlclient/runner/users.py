@@ -28,7 +28,8 @@ FRESH = 1.0
 #: Stands for the hash of a user whose password is the directory's business. No password has it.
 IN_DIRECTORY = "directory"
 
-_NAME = re.compile(r"[^\s:/\x00-\x1f\x7f][^:/\x00-\x1f\x7f]{0,99}")
+#: What a user can be called.
+USER_NAME = re.compile(r"[^\s:/\x00-\x1f\x7f][^:/\x00-\x1f\x7f]{0,99}")
 
 
 class DirectoryUnavailable(Exception):
@@ -86,7 +87,7 @@ def add(store: Store, name: str, password: str, role: str, now: int) -> None:
     Raises:
         UserRefused: The name or the password is none.
     """
-    if not _NAME.fullmatch(name):
+    if not USER_NAME.fullmatch(name):
         raise UserRefused("A user name has 1 to 100 characters, no ':' and no '/', and begins with no space.")
     if not password:
         raise UserRefused("The password is empty. Give one.")
@@ -186,7 +187,7 @@ class Users:
 
     def _kept(self, caller: Caller | None) -> Caller | None:
         """A user of the directory, written down, so that its tokens can be checked without asking again."""
-        if caller is None or self._store is None or not _NAME.fullmatch(caller.name):
+        if caller is None or self._store is None or not USER_NAME.fullmatch(caller.name):
             return None
         user = self._store.users.get(caller.name)
         if caller.name == self.first or (user is not None and user.hash != IN_DIRECTORY):
