@@ -150,6 +150,7 @@ def test_public_names() -> None:
         "Client",
         "Deployment",
         "Description",
+        "DeviceLogin",
         "Instance",
         "KafkaConnection",
         "KafkaRecord",
