@@ -119,7 +119,7 @@ def run(name: str, cluster: KafkaCluster, brokers: Cluster, home: Path, seconds:
     feeder = threading.Thread(target=trial.feed, daemon=True)
     feeder.start()
     try:
-        _until(lambda: trial.scored() > 500, 60)
+        _until(lambda: trial.scored() > 500, 120, lambda: f"{name}: not begun: {heard.events[-3:]}")
         ACCIDENTS[name](trial, seconds)
         over, before = time.monotonic(), trial.scored()
         try:
@@ -133,11 +133,19 @@ def run(name: str, cluster: KafkaCluster, brokers: Cluster, home: Path, seconds:
         trial.stopped = True
         feeder.join(90)
         if "failed" in heard.kinds():
-            print(f"{name}: ended by name after {took:.1f} s: {heard.events[-1].details['code']}")
-            return name == "recreated"
+            details = heard.events[-1].details
+            print(f"{name}: ended after {took:.1f} s: {details['code']}: {details['message']}")
+            if details["code"] == "stream_failed":
+                for log in (home / "logs").glob(f"stream-{spec.stream_id}*"):
+                    print(log.read_text()[-3000:])
+            return name == "recreated" and details["code"] != "stream_failed"
         for node in cluster.nodes:
             node.mend()
-        _until(lambda: heard.progress().get("lag") and not sum(heard.progress()["lag"].values()), 60)
+        _until(
+            lambda: (lag := heard.progress().get("lag")) and not sum(lag.values()),
+            60,
+            lambda: f"{name}: lag stays: {heard.progress()}",
+        )
         sources = {(r.partition(), r.offset()) for r in read(spec.source, 1, more=4.0)}
         outs = read(spec.target, min(len(sources), 1), more=4.0)
         told = f"scoring again after {took:.1f} s (limit {LIMIT_SECONDS:.0f})"
@@ -154,11 +162,11 @@ def run(name: str, cluster: KafkaCluster, brokers: Cluster, home: Path, seconds:
             node.mend()
 
 
-def _until(condition: Callable[[], Any], seconds: float) -> None:
+def _until(condition: Callable[[], Any], seconds: float, what: Callable[[], str] = str) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise SystemExit(f"nothing happened for {seconds:.0f} s")
+            raise SystemExit(f"nothing happened for {seconds:.0f} s; {what()}")
         time.sleep(0.05)
 
 

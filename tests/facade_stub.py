@@ -258,6 +258,10 @@ class Stub:
             return Answer(204)
         if request.method == "PATCH":
             for patch in request.json:
+                if patch["path"] == "/deployed_version/url":
+                    guid = patch["value"].rpartition("/")[2]
+                    found["entity"]["deployed_version"] = {"url": patch["value"], "guid": guid}
+                    continue
                 found["entity"][patch["path"].lstrip("/")] = patch["value"]
             return Answer(204) if found["entity"]["type"] == "stream" else Answer(200, found)
         if self.statuses.get(guid):

@@ -179,10 +179,17 @@ class FakeStreams:
 
     def __init__(self) -> None:
         self.reason: str | None = None
+        self.trouble: PortError | None = None
         self.streams: dict[str, StreamSpec] = {}
         self.starts: list[str] = []
         self.closed = False
         self._listeners: dict[str, Callable[[StreamEvent], None]] = {}
+
+    def update_stream(self, spec: StreamSpec) -> None:
+        if self.trouble is not None:
+            raise self.trouble
+        if spec.stream_id in self.streams:
+            self.streams[spec.stream_id] = spec
 
     def refusal(self, model_dir: str, schema: dict[str, Any]) -> str | None:
         return self.reason

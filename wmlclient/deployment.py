@@ -313,8 +313,8 @@ class Deployment(StreamCalls):
     ) -> Deployment:
         """Moves it to another version of its model, or changes its name or description; returns itself.
 
-        An online deployment keeps its address while it is moved, and scores all the time: with the old version until
-        the new one is there.
+        An online deployment keeps its address, and scores with the old version until the new one is there. A native
+        stream goes on: each record is scored by one of the two, and a stream that is stopped starts with the new one.
 
         Args:
             version: the version, or its id.
@@ -323,9 +323,8 @@ class Deployment(StreamCalls):
             timeout: seconds to wait until the version is there; None waits for ever.
 
         Raises:
-            DeploymentFailedError: the version cannot be loaded; the one before goes on.
+            DeploymentFailedError, BadRequestError: it cannot have the version; the one before goes on.
             WaitTimeoutError: it took too long.
-            BadRequestError: the model has no such version, or it is not an online deployment.
         """
         if version is None and name is NOT_GIVEN and description is NOT_GIVEN:
             raise ConfigError("Give a version, name= or description=: what is to change.")
@@ -336,6 +335,8 @@ class Deployment(StreamCalls):
             return self.refresh()
         url = f"{self._service.url}/v3/ml_assets/models/{self.model_id}/versions/{versions.id_of(version)}"
         self._patch("/deployed_version/url", url)
+        if self.kind == "stream":
+            return self._wait_for_version(versions.id_of(version), timeout)
         return self._wait_for(State.READY, timeout, False)
 
     def rollback(self, *, timeout: float | None = WAIT_TIMEOUT) -> Deployment:

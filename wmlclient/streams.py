@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 from attrs import field, frozen
 
 from wmlclient import display, envelope
-from wmlclient.errors import ConfigError, PayloadError
+from wmlclient.errors import ConfigError, PayloadError, WaitTimeoutError
 from wmlclient.records import KafkaRecord
+from wmlclient.waiting import poll
 
 if TYPE_CHECKING:
     from wmlclient.connections import KafkaConnection
@@ -65,6 +66,19 @@ class StreamCalls:
             1,000 records in, 990 scored, 10 dead letters: 0 missing, 0 double
         """
         return audited(self._deployment, connection)
+
+    def _wait_for_version(self, version_id: str, timeout: float | None) -> Deployment:
+        """Returns itself once it runs a version."""
+
+        def late(_: Deployment, seconds: float) -> Exception:
+            return WaitTimeoutError(f"The stream has not taken version {version_id} after {seconds:.0f} s.")
+
+        return poll(
+            lambda: self._deployment.refresh(),
+            lambda found: found.version == version_id,
+            timeout=timeout,
+            late=late,
+        )
 
     def replay(
         self, *, stages: Sequence[str] | None = None, connection: KafkaConnection | None = None

@@ -15,7 +15,7 @@ _COMMANDS = {
     "users": ("users", "Add, list and remove users of a runner."),
     "models": ("models", "List, show, publish and delete models."),
     "describe": ("describe", "Say what a saved model is made of; no service is needed."),
-    "deployments": ("deployments", "List, show, create, stop, start and delete deployments."),
+    "deployments": ("deployments", "List, show, create, watch, stop, start and delete deployments."),
     "parity": ("parity", "Compare the native scorer with Spark on a saved model."),
     "score": ("score", "Score JSON rows with an online deployment."),
     "tail": ("tail", "Print the records of a Kafka topic."),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wmlclient.cli import common
+from wmlclient.cli.watch import watch
 
 if TYPE_CHECKING:
     from wmlclient.deployment import Deployment
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
 
 @click.group("deployments")
 def command() -> None:
-    """List, show, create, stop, start and delete deployments."""
+    """List, show, create, watch, stop, start and delete deployments."""
+
+
+command.add_command(watch)
 
 
 def _described(deployment: Deployment) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,7 +63,13 @@ def command(ctx: click.Context, deployment_id: str) -> None:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: pulse.stop(loop))
             done = threading.Event()
-            threading.Thread(target=_watch, args=(deployment, loop, done), daemon=True).start()
+
+            def swap() -> None:
+                following = _spec(client, deployment, client.kafka, Path(folder))
+                loop.swap(following, open_model(following))
+                click.echo(f"scoring version {deployment.version} from the next batch on")
+
+            threading.Thread(target=_watch, args=(deployment, loop, swap, done), daemon=True).start()
             try:
                 # Not in this thread: a call of Kafka's client that hangs would keep signals from being heard.
                 work = ThreadPoolExecutor(1).submit(loop.run)
@@ -129,8 +136,8 @@ def _spec(client: Client, deployment: Deployment, kafka: KafkaConnection, folder
             "The scorer installed here is another one than the service compared with Spark. Install the version of "
             "wmlclient that the service runs."
         )
-    archive = folder / "model.tar.gz"
     version = deployment._entity.deployed_version.guid
+    archive = folder / f"{version}.tar.gz"
     digest = hashlib.sha256()
     with translate(), open(archive, "wb") as file:
         for chunk in client.raw.models.download_content(model.id, version, decompress=False):
@@ -176,11 +183,15 @@ def _formats(deployment: Deployment, schema: Any) -> Any:
     return stream_formats(body, schema)
 
 
-def _watch(deployment: Deployment, loop: Any, done: threading.Event) -> None:
-    """End the work when the stream is no longer meant to run."""
+def _watch(deployment: Deployment, loop: Any, swap: Callable[[], None], done: threading.Event) -> None:
+    """End the work when the stream is no longer meant to run, and take its version when that has changed."""
+    version = deployment.version
     while not done.wait(_LOOK_SECONDS):
         try:
-            if str(deployment.refresh().state) in ("stopped", "failed"):
+            if deployment.refresh().version != version:
+                swap()
+                version = deployment.version
+            if str(deployment.state) in ("stopped", "failed"):
                 click.echo(f"the stream is {deployment.status}")
                 return loop.stop()  # type: ignore[no-any-return]
         except NotFoundError:

@@ -219,6 +219,14 @@ def test_stop_start_update_delete(model: Model, client: Client, stub: Stub) -> N
         stream.update()
 
 
+def test_a_stream_takes_another_version(model: Model, stub: Stub) -> None:
+    stream = model.deploy("s", source=KAFKA.topic("a"), target=KAFKA.topic("b")).wait()
+    assert stream.update("some-version").version == "some-version"
+    (patch,) = (r.json[0] for r in stub.calls("PATCH"))
+    assert patch["path"] == "/deployed_version/url"
+    assert patch["value"].endswith(f"/models/{model.id}/versions/some-version")
+
+
 def test_listing_filters_at_the_service_or_by_state(model: Model, client: Client, stub: Stub) -> None:
     online = model.deploy("o")
     stream = model.deploy("s", source=KAFKA.topic("a"), target=KAFKA.topic("b"))

@@ -176,7 +176,7 @@ class DeploymentService:
         return None
 
     def move(self, id: str, model_id: str | None, operations: Any) -> Future[None] | None:
-        """Move an online deployment to another version, where that is what a JSON Patch asks for.
+        """Move an online deployment or a stream to another version, where that is what a JSON Patch asks for.
 
         Returns:
             Done when the version scores, or has failed; None where the patch asks for something else.
@@ -186,9 +186,11 @@ class DeploymentService:
             Invalid: With the codes of :mod:`wmlclient.runner.engine.patches`.
         """
         deployment = self.get(id, model_id)
-        if deployment.kind != "online" or not patches.names_version(operations):
+        if deployment.kind == "batch" or not patches.names_version(operations):
             return None
         version = self._named(deployment.model_id, operations)
+        if deployment.kind == "stream":
+            return self._streams.update(deployment, version)
         return self._online.move(deployment, version.id)
 
     def move_all(self, model_id: str, operations: Any) -> list[Future[None]]:

@@ -186,6 +186,20 @@ class NativeStreamEngine(StreamEngine, Protocol):
         """
         ...
 
+    def update_stream(self, spec: StreamSpec) -> None:
+        """Have a running stream's records scored by another model from some batch on; returns when all of them are.
+
+        Each record is scored by one of the two. Where the model cannot be loaded, the one before goes on. A stream
+        that does not run is no error.
+
+        Args:
+            spec: The stream with that model; nothing else is changed.
+
+        Raises:
+            StreamSetupError: ``update_failed``.
+        """
+        ...
+
 
 class NoStreams:
     """Stands in for the native engine where its packages are not installed.
@@ -204,6 +218,9 @@ class NoStreams:
     def start_stream(self, spec: StreamSpec, on_event: Callable[[StreamEvent], None]) -> None:
         """Say why not."""
         raise StreamSetupError("native_streams_not_found", self._reason)
+
+    def update_stream(self, spec: StreamSpec) -> None:
+        """Nothing runs."""
 
     def stop_stream(self, stream_id: str) -> None:
         """Nothing runs."""

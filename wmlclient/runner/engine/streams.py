@@ -10,7 +10,7 @@ import logging
 import shutil
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from .choice import Choice, choose, native_reason, needs_spark
 from .clock import Later, later, now_ms
 from .connections import spark_master, stream_endpoints
 from .contents import Contents
-from .errors import EngineError, Invalid
+from .errors import Conflict, EngineError, Invalid, NotFound
 from .formats import check_engine, stream_formats
 from .ports import NativeStreamEngine, PortError, SparkPool, StreamEngine, StreamEvent, StreamSpec, TopicAdmin
 from .schemas import input_schema
@@ -159,6 +159,66 @@ class StreamService:
                 watch.engine.stop_stream(id)
                 watch.engine = None
 
+    def update(self, deployment: Deployment, version: Version) -> Future[None]:
+        """Have a stream's records scored by another version; one that does not run takes it at its next start.
+
+        Returns:
+            Done when the version scores. It fails, and the version before goes on, with ``model_not_native``, with
+            the errors of formats that do not go with the version's columns, or with ``underlying_api_error``.
+
+        Raises:
+            Invalid: ``stream_update_not_supported``: a stream that Spark runs.
+        """
+        if deployment.engine == "spark":
+            raise Invalid(
+                "stream_update_not_supported",
+                "A stream that Spark runs cannot change its version: its query is bound to its model. Deploy the "
+                "version beside it, then stop this one.",
+                {"type": "field", "name": "/deployed_version/url"},
+            )
+        return self._pool.submit(self._update, deployment.id, version)
+
+    def _update(self, id: str, version: Version) -> None:
+        watch = self._watch(id)
+        with watch.running:
+            deployment = self._store.deployments.get(id)
+            if deployment is None or deployment.desired == "deleted":
+                raise NotFound()
+            if version.id == deployment.version_id:
+                return
+            certificate = self._certificates.checked(version)
+            spec = self._spec(evolve(deployment, version_id=version.id))
+            reason = self._native.refusal(spec.model_dir, spec.input_schema)
+            if reason is None and certificate["engine"] != "native":
+                reason = str(certificate["reason"])
+            if reason is not None:
+                raise Invalid("model_not_native", f"The version cannot be streamed natively: {reason}.")
+            # First what a start after an accident reads: whichever it finds, each record has one version.
+            self._keep_version(id, version.id, deployment.version_id)
+            try:
+                self._native.update_stream(self._ends(spec) if watch.engine is not None else spec)
+            except PortError as error:
+                self._keep_version(id, deployment.version_id, deployment.previous_id)
+                raise Conflict(
+                    "underlying_api_error", f"The stream keeps the version before: {error.message}"
+                ) from None
+            logger.info("stream %s scores version %s", id, version.id)
+
+    def _keep_version(self, id: str, version_id: str, previous_id: str | None) -> None:
+        self._store.deployments.update(
+            id, version_id=version_id, previous_id=previous_id, modified_at=self._clock()
+        )
+
+    def _ends(self, spec: StreamSpec) -> StreamSpec:
+        """The stream with its topics where they are now."""
+        ensure = self._topics.ensure
+        return evolve(
+            spec,
+            source=ensure(spec.source),
+            target=ensure(spec.target),
+            dead_letter=ensure(spec.dead_letter),
+        )
+
     def forget(self, id: str) -> None:
         """Remove the checkpoint of a stopped stream."""
         shutil.rmtree(self._checkpoints / id, ignore_errors=True)
@@ -189,13 +249,7 @@ class StreamService:
             try:
                 spec = self._spec(deployment)
                 engine = self._engine(deployment)
-                ensure = self._topics.ensure
-                spec = evolve(
-                    spec,
-                    source=ensure(spec.source),
-                    target=ensure(spec.target),
-                    dead_letter=ensure(spec.dead_letter),
-                )
+                spec = self._ends(spec)
                 watch.engine = engine
                 engine.start_stream(spec, lambda event: self._on_event(watch, start, event))
             except PortError as error:

@@ -25,6 +25,7 @@ PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 SILENT_SECONDS = 90.0
 _STOP_SECONDS = 45.0
 _LOOK_SECONDS = 5.0
+_UPDATE_SECONDS = 120.0
 
 _SUMS = ("records_in", "records_out", "dead_letters", "batches", "aborted", "records_per_second")
 
@@ -40,6 +41,8 @@ class _Slot:
     heard: float = 0.0
     latest: dict[str, Any] = field(factory=dict)
     before: dict[str, float] = field(factory=dict)
+    digest: str | None = None
+    refused: dict[str, Any] | None = None
 
 
 @define(eq=False)
@@ -48,6 +51,7 @@ class _Stream:
     on_event: OnEvent
     slots: list[_Slot] = field(factory=list)
     lock: threading.RLock = field(factory=threading.RLock)
+    loaded: threading.Condition = field(factory=threading.Condition)
     running: bool = False
     over: bool = False
 
@@ -96,6 +100,36 @@ class NativeStreams:
         with stream.lock:
             for slot in stream.slots:
                 self._fill(stream, slot)
+
+    def update_stream(self, spec: StreamSpec) -> None:
+        """See :meth:`wmlclient.runner.engine.ports.NativeStreamEngine.update_stream`."""
+        with self._lock:
+            stream = self._streams.get(spec.stream_id)
+        if stream is None:
+            return
+        with stream.lock:
+            # A worker that dies meanwhile comes back with this one.
+            before, stream.spec = stream.spec, spec
+            for slot in stream.slots:
+                slot.refused = None
+                if slot.process is not None:
+                    slot.process.swap(evolve(spec, workers=1))
+        with stream.loaded:
+            done = stream.loaded.wait_for(lambda: stream.over or _settled(stream), _UPDATE_SECONDS)
+        refused = next((slot.refused for slot in stream.slots if slot.refused), None)
+        if refused is None and done:
+            return
+        with stream.lock:
+            stream.spec = before
+            for slot in stream.slots:
+                if slot.process is not None:
+                    slot.process.swap(evolve(before, workers=1))
+        raise StreamSetupError(
+            "update_failed",
+            f"The version cannot be loaded: {refused['message']}"
+            if refused
+            else f"Not all workers have the version after {_UPDATE_SECONDS:.0f} s; they go back to the one before.",
+        )
 
     def stop_stream(self, stream_id: str) -> None:
         """See :meth:`wmlclient.runner.engine.ports.StreamEngine.stop_stream`."""
@@ -158,6 +192,13 @@ class NativeStreams:
                     each.deaths = 0
             slot.latest = details
             stream.tell("progress", progress(stream.slots))
+        elif kind in ("loaded", "not_loaded"):
+            with stream.loaded:
+                if kind == "loaded":
+                    slot.digest = details["digest"]
+                else:
+                    slot.refused = details
+                stream.loaded.notify_all()
         elif kind == "failed":
             self._fail(stream, details)
         elif kind is None:
@@ -230,6 +271,11 @@ class NativeStreams:
                         )  # fmt: skip
                         slot.heard = time.monotonic()
                         process.kill()
+
+
+def _settled(stream: _Stream) -> bool:
+    """Whether each worker has said whether it has the model."""
+    return all(slot.digest == stream.spec.model_digest or slot.refused for slot in stream.slots)
 
 
 def progress(slots: list[_Slot]) -> dict[str, Any]:

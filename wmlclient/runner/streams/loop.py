@@ -58,6 +58,16 @@ class StreamLoop:
         self._trouble = 0
         self._careful = 0
         self._reported = 0.0
+        self._next: tuple[StreamSpec, StreamModel] | None = None
+
+    def swap(self, spec: StreamSpec, model: StreamModel) -> None:
+        """Have the records from the next batch on scored by another model. From any thread.
+
+        Args:
+            spec: The stream with that model; its topics, formats and delivery are those of now.
+            model: The model.
+        """
+        self._next = (spec, model)
 
     def stop(self) -> None:
         """Have :meth:`run` return after the batch that is under way. From any thread."""
@@ -75,7 +85,15 @@ class StreamLoop:
         try:
             sender = self._sender()
             running = False
+            self._tell("loaded", {"digest": self._spec.model_digest})
             while not self._stopping.is_set():
+                following, self._next = self._next, None
+                if following is not None:
+                    # Between two transactions: each record is scored by one of the two, and its receipt says which.
+                    self._spec, self._model = following
+                    sender = self._sender()
+                    logger.info("records are scored by %s from here on", self._spec.model_digest)
+                    self._tell("loaded", {"digest": self._spec.model_digest})
                 self._turn(membership, delivery, sender)
                 if membership.joined and not running:
                     running = True

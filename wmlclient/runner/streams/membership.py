@@ -141,6 +141,8 @@ class Membership:
         """Leave, and join as somebody new."""
         self.positions, self.proof = {}, None
         self.close()
+        # While it leaves it may be given partitions once more, and fails at them; that is no trouble of the next one.
+        self.positions, self.proof, self._broken = {}, None, None
         self._changes += 1
         self._consumer = self._join()
 
@@ -148,9 +150,14 @@ class Membership:
         """Records that wait in each partition, as far as is known without asking."""
         found = {}
         for partition, position in list(self.positions.items()):
-            _, high = self._consumer.get_watermark_offsets(
-                TopicPartition(self._topic, partition), cached=True
-            )
+            try:
+                _, high = self._consumer.get_watermark_offsets(
+                    TopicPartition(self._topic, partition), cached=True
+                )
+            except KafkaException as error:
+                # A topic that was just deleted: whoever takes records next hears of it, by name.
+                logger.info("the end of partition %d is not known: %s", partition, error)
+                continue
             found[partition] = max(0, high - position) if high >= 0 else 0
         return found
 

@@ -66,6 +66,10 @@ class WorkerProcess:
         """Whether it has not ended."""
         return self._process.poll() is None
 
+    def swap(self, spec: StreamSpec) -> None:
+        """Have it score by another model from its next batch on; it tells ``loaded``, or ``not_loaded``."""
+        lines.send(self._process.stdin, {"op": "swap", "spec": lines.spec_to_json(spec)})
+
     def stop(self, seconds: float) -> None:
         """Have it end after the batch that is under way; kill it where it takes longer."""
         lines.send(self._process.stdin, {"op": "exit"})

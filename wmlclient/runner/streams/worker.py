@@ -32,6 +32,7 @@ class Worker:
         self._requests, self._answers = requests, answers
         self._writing = threading.Lock()
         self._stopping = threading.Event()
+        self._begun = threading.Event()
         self._loop: Any = None
 
     def run(self) -> int:
@@ -64,17 +65,35 @@ class Worker:
         gc.freeze()
         gc.set_threshold(100_000, 20, 20)
         self._loop = StreamLoop(spec, model, name, lasting, self._tell)
+        self._begun.set()
         if self._stopping.is_set():
             self._loop.stop()
         self._loop.run()
 
     def _listen(self) -> None:
         for line in self._requests:
-            if lines.decode(line).get("op") == "exit":
+            said = lines.decode(line)
+            if said.get("op") == "exit":
                 self._stopping.set()
                 if self._loop is not None:
                     self._loop.stop()
+            elif said.get("op") == "swap":
+                self._swap(lines.spec_from_json(said["spec"]))
         os._exit(0)
+
+    def _swap(self, spec: StreamSpec) -> None:
+        """Load another model beside the one at work."""
+        from wmlclient.runner.streams.model import open_model
+
+        self._begun.wait()
+        try:
+            model = open_model(spec)
+        except Exception as error:
+            message = error.message if isinstance(error, PortError) else type(error).__name__
+            logger.exception("the model %s cannot be loaded", spec.model_digest)
+            self._tell("not_loaded", {"digest": spec.model_digest, "message": message})
+            return
+        self._loop.swap(spec, model)
 
     def _tell(self, kind: str, details: dict[str, Any]) -> None:
         line = lines.encode({"event": {"kind": kind, "details": details}})

@@ -57,12 +57,13 @@ def get(services: Services, call: Call) -> Answer:
 
 @operation("Deployments_Update", "InstanceDeployments_Update")
 async def update(services: Services, call: Call) -> Answer:
-    """Rename an online one or move it to another version (200), stop or start a stream (204)."""
+    """Rename an online one, move one to another version (200), stop or start a stream (204)."""
     engine, run = services.engine, anyio.to_thread.run_sync
     id, model_id = call.path["deployment_id"], call.path.get("model_id")
     moved = await run(engine.deployments.move, id, model_id, call.body)
     if moved is not None:
-        await ended(moved, services.settings.sync_wait)
+        if await ended(moved, services.settings.sync_wait):
+            moved.result()
     elif await run(engine.deployments.change, id, model_id, call.body) is None:
         return Answer(204)
     changed = await run(engine.deployments.get, id, model_id)
