@@ -1,7 +1,8 @@
 """One thing that moves records from topic to topic, in a process of its own: ``python stream_peers.py TASK.json``.
 
 The task names what runs: ``native`` (our loop, as a worker runs it), ``bare`` (consume and produce in transactions,
-nothing else), ``kafka-python`` (the same with the other client), ``spark`` (a job as one writes it by hand). With
+nothing else), ``kafka-python`` (the same with the other client), ``spark`` (a job as one writes it by hand),
+``spark-stream`` (our Spark engine, as a driver runs it). With
 ``count`` it ends after so many records and prints when it began and ended; without, it runs until stdin ends.
 """
 
@@ -183,6 +184,59 @@ def spark(task: dict[str, Any]) -> None:
         sys.stdin.read()
 
 
+def spark_stream(task: dict[str, Any]) -> None:
+    """Our Spark engine, timed like the other job: from the start of its query on."""
+    from wmlclient.runner import lines
+    from wmlclient.runner.jars import connector_jars
+    from wmlclient.runner.spark.models import ModelCache
+    from wmlclient.runner.spark.progress import ProgressDesk
+    from wmlclient.runner.spark.session import Session
+    from wmlclient.runner.spark.settings import DriverFolder, spark_settings, to_properties
+    from wmlclient.runner.spark.streaming import SparkStream
+
+    spec = lines.spec_from_json(task["spec"])
+    folder = DriverFolder.of(Path(task["checkpoint"] + "-driver"), "local[2]")
+    folder.path.mkdir(parents=True)
+    settings = spark_settings(folder, "local[2]", connector_jars(), "1g")
+    folder.properties.write_text(to_properties(settings))
+    session = Session(folder.path)
+    session.start()
+    running, began = threading.Event(), [0.0]
+
+    def tell(kind: str, details: dict[str, Any]) -> None:
+        if kind == "failed":
+            print(json.dumps(details), file=sys.stderr, flush=True)
+        if kind == "running":
+            running.set()
+
+    stream = SparkStream(session, ModelCache(session), ProgressDesk(session), spec, tell)
+    begin = stream._begin
+
+    def timed() -> None:
+        began[0] = time.time()
+        begin()
+
+    stream._begin = timed  # type: ignore[method-assign]
+    stream.start()
+    running.wait()
+    print(json.dumps({"ready": began[0]}), flush=True)
+    if task["count"]:
+        while stream._writer.counts.records_in < task["count"]:
+            time.sleep(0.002)
+        print(json.dumps({"began": began[0], "ended": time.time()}), flush=True)
+    else:
+        sys.stdin.read()
+    session.stop()
+
+
+PEERS = {
+    "native": native,
+    "bare": bare,
+    "kafka-python": kafka_python,
+    "spark": spark,
+    "spark-stream": spark_stream,
+}
+
 if __name__ == "__main__":
     given = json.loads(Path(sys.argv[1]).read_text())
-    {"native": native, "bare": bare, "kafka-python": kafka_python, "spark": spark}[given["kind"]](given)
+    PEERS[given["kind"]](given)

@@ -35,6 +35,7 @@ class FakeSpark:
         calls: Number of transforms so far.
         streams: Specs of the running streams, by id.
         starts: Ids of all starts so far.
+        no_realtime: Why there is no Real-time Mode, or None.
         masters: What was asked for, in order.
         jobs: Other work so far: what, and with what.
         figures: What a training measures; ``before`` is what any other measurement gives.
@@ -53,6 +54,7 @@ class FakeSpark:
         self.calls = 0
         self.streams: dict[str, StreamSpec] = {}
         self.starts: list[str] = []
+        self.no_realtime: str | None = None
         self.masters: list[str | None] = []
         self.start_error: PortError | None = None
         self.stop_error: PortError | None = None
@@ -64,6 +66,9 @@ class FakeSpark:
         self._listeners: dict[str, Callable[[StreamEvent], None]] = {}
 
     # -- SparkPool
+
+    def realtime_refusal(self, schema: dict[str, Any]) -> str | None:
+        return self.no_realtime
 
     def get(self, master: str | None) -> FakeSpark:
         self.masters.append(master)
@@ -174,6 +179,7 @@ class FakeStreams:
         reason: Why it cannot run a model, or None.
         streams: Specs of the running streams, by id.
         starts: Ids of all starts so far.
+        no_realtime: Why there is no Real-time Mode, or None.
         closed: Whether it was closed.
     """
 
@@ -182,6 +188,7 @@ class FakeStreams:
         self.trouble: PortError | None = None
         self.streams: dict[str, StreamSpec] = {}
         self.starts: list[str] = []
+        self.no_realtime: str | None = None
         self.closed = False
         self._listeners: dict[str, Callable[[StreamEvent], None]] = {}
 

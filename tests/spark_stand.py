@@ -67,7 +67,9 @@ def driver_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def driver_pool(driver_home: Path) -> Iterator[DriverPool]:
-    pool = DriverPool(driver_home)
+    conf = driver_home / "spark.conf"
+    conf.write_text("spark.wmlclient.realtimeBatch 5 seconds\n")
+    pool = DriverPool(driver_home, conf=conf)
     yield pool
     pool.close()
 

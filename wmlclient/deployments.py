@@ -124,10 +124,11 @@ def create_stream(
 
 
 def wishes(
-    engine: str | None, delivery: str | None, workers: int | None, receipts: bool | None
+    engine: str | None, delivery: str | None, workers: int | None, receipts: bool | None, latency: str | None
 ) -> dict[str, Any]:
     """What a request says of how its stream is to run; only what was given."""
-    given = {"engine": engine, "delivery": delivery, "workers": workers, "receipts": receipts}
+    given: dict[str, Any] = {"engine": engine, "delivery": delivery, "workers": workers}
+    given |= {"receipts": receipts, "latency": latency}
     return {name: value for name, value in given.items() if value is not None}
 
 

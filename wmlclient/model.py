@@ -310,6 +310,7 @@ class Model:
         delivery: str | None = None,
         workers: int | None = None,
         receipts: bool | None = None,
+        latency: str | None = None,
         description: str | None = None,
         wait: bool = True,
         timeout: float | None = WAIT_TIMEOUT,
@@ -332,7 +333,8 @@ class Model:
                 numbers and no ``spark=`` is named, else Spark. :attr:`Deployment.engine_reason` says why.
             delivery: of a stream: ``"exactly_once"``, the native engine's default, or ``"at_least_once"``.
             workers: processes that share a native stream's partitions; 1 by default.
-            receipts: whether each scored record of a native stream names its source and its model in its headers.
+            receipts: whether each scored record of a stream names its source and its model in its headers.
+            latency: of a stream: ``"realtime"`` for Spark's Real-time Mode; ``"default"`` by default.
             description: what it is for.
             wait: False returns before an online deployment is ready.
             timeout: seconds to wait for it; None waits for ever.
@@ -347,7 +349,7 @@ class Model:
         body: dict[str, Any] = {"name": name, "type": "online"}
         if description is not None:
             body["description"] = description
-        wishes = deployments.wishes(engine, delivery, workers, receipts)
+        wishes = deployments.wishes(engine, delivery, workers, receipts, latency)
         if source is not None or target is not None:
             body |= deployments.ends(source, target, dead_letter) | wishes
             if body["type"] == "batch":

@@ -86,6 +86,9 @@ def show(ctx: click.Context, deployment_id: str) -> None:
 )
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes that share the stream's partitions.")
 @click.option("--receipts", is_flag=True, default=None, help="Scored records name their source in headers.")
+@click.option(
+    "--latency", type=click.Choice(["default", "realtime"]), help="How soon Spark scores: its Real-time Mode."
+)
 @click.option("--description", help="What it is for.")
 @click.option(
     "--timeout", type=float, default=300.0, show_default=True, help="Seconds to wait until it is ready."
@@ -103,6 +106,7 @@ def create(
     delivery: str | None,
     workers: int | None,
     receipts: bool | None,
+    latency: str | None,
     description: str | None,
     timeout: float,
 ) -> None:
@@ -122,6 +126,7 @@ def create(
             delivery=delivery,
             workers=workers,
             receipts=receipts,
+            latency=latency,
             description=description,
             wait=False,
         )

@@ -46,6 +46,11 @@ from .settings import DEFAULT_PORT, Settings
     "--spark-master", default="local[2]", show_default=True, help="Spark where a request names none."
 )
 @click.option(
+    "--spark-conf",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Settings for Spark, a file as its own spark-defaults.conf.",
+)
+@click.option(
     "--allow-uncertified",
     is_flag=True,
     envvar="WMLCLIENT_ALLOW_UNCERTIFIED",
@@ -122,6 +127,7 @@ def serve(
     kafka: bool,
     kafka_security: str,
     spark_master: str,
+    spark_conf: Path | None,
     allow_uncertified: bool,
     token_lifetime: float,
     allow_foreign_classes: bool,
@@ -153,6 +159,7 @@ def serve(
         kafka=kafka,
         kafka_security="plaintext" if kafka_security == "plaintext" else "sasl_plaintext",
         spark_master=spark_master,
+        spark_conf=spark_conf,
         allow_uncertified=allow_uncertified,
         token_lifetime=token_lifetime,
         allow_foreign_classes=allow_foreign_classes,

@@ -107,6 +107,10 @@ class NoSpark:
         """Say why not."""
         raise SparkUnavailable("pyspark_not_found", self._reason)
 
+    def realtime_refusal(self, schema: dict[str, Any]) -> str | None:
+        """Say why not."""
+        return self._reason
+
     def close(self) -> None:
         """Nothing to end."""
 
@@ -121,6 +125,7 @@ def spark_pool(home: Path, settings: Settings) -> SparkPool:
         settings.spark_master,
         connector_jars,
         allow_foreign_classes=settings.allow_foreign_classes,
+        conf=settings.spark_conf,
     )
     return pool
 

@@ -110,6 +110,7 @@ class _Run:
 
     def _serve(self, listener: socket.socket, home: Home) -> None:
         from . import compose
+        from .engine.ports import PortError
         from .store import StoreError
 
         embedded = compose.Embedded(home.path, self._settings)
@@ -118,6 +119,8 @@ class _Run:
             engine = _engine(self._settings, home, embedded)
         except (OSError, StoreError) as error:
             raise StartFailed("home_unusable", f"{home.path} cannot be used: {error}") from error
+        except PortError as error:
+            raise StartFailed(error.code, error.message) from None
         try:
             credentials, app = _app(self._settings, engine, home, listener)
             engine.start()

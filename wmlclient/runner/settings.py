@@ -48,6 +48,7 @@ class Settings:
         kafka: Whether the embedded broker is started at once.
         kafka_security: How clients of the embedded broker log in.
         spark_master: Spark master where a request names none.
+        spark_conf: File with settings for Spark, as its own ``spark-defaults.conf``, or None.
         allow_uncertified: Whether models that cannot be compared with Spark are scored natively all the same.
         token_lifetime: Seconds until a token expires.
         sync_wait: Seconds that a synchronous call waits for a deployment before it answers with its present state.
@@ -73,6 +74,7 @@ class Settings:
     kafka: bool = False
     kafka_security: KafkaSecurity = "sasl_plaintext"
     spark_master: str = "local[2]"
+    spark_conf: Path | None = None
     allow_uncertified: bool = False
     token_lifetime: float = 3600.0
     sync_wait: float = 30.0

@@ -68,6 +68,21 @@ def test_a_named_spark_service_runs_it_at_least_once(world: Any, model_id: str) 
     assert world.native.starts == []
 
 
+def test_real_time_and_receipts_reach_spark(world: Any, model_id: str) -> None:
+    made = create(world, model_id, HEADER, latency="realtime", receipts=True)
+    assert made.engine_reason == "the request names a Spark service, in Real-time Mode"
+    eventually(lambda: made.id in world.spark.streams)
+    spec = world.spark.streams[made.id]
+    assert (spec.latency, spec.receipts) == ("realtime", True)
+
+
+def test_real_time_is_refused_with_the_reason_that_is_known_beforehand(world: Any, model_id: str) -> None:
+    world.spark.no_realtime = "the model takes vectors"
+    error = refused(world, model_id, HEADER, latency="realtime")
+    assert error.code == "latency_not_supported"
+    assert "takes vectors" in error.message
+
+
 def test_two_clusters_are_never_promised_exactly_once(world: Any, model_id: str) -> None:
     assert create(world, model_id, far=True).body["delivery"] == "at_least_once"
     # Two addresses may be one cluster: who asks for it is believed, and the worker looks.
@@ -121,13 +136,12 @@ def test_a_stream_made_before_a_check_that_finds_a_difference_fails_with_it(
 @pytest.mark.parametrize(
     ("header", "more", "code"),
     [
-        (None, {"latency": "realtime"}, "latency_not_supported"),
-        (HEADER, {"latency": "realtime"}, "latency_not_supported"),
+        (None, {"latency": "realtime"}, "missing_prediction_spark_definition"),
+        (None, {"latency": "realtime", "engine": "native"}, "latency_not_supported"),
         (HEADER, {"engine": "native"}, "engine_conflict"),
         (None, {"engine": "spark"}, "missing_prediction_spark_definition"),
         (HEADER, {"delivery": "exactly_once"}, "delivery_not_supported"),
         (HEADER, {"workers": 2}, "workers_not_supported"),
-        (HEADER, {"receipts": True}, "receipts_not_supported"),
         (None, {"engine": "flink"}, "invalid_request_payload"),
         (None, {"delivery": "at_most_once"}, "invalid_request_payload"),
         (None, {"workers": 65}, "invalid_request_payload"),

@@ -32,7 +32,7 @@ class Choice:
         delivery: What is promised.
         workers: Processes that share the work.
         receipts: Whether scored records name their source and model.
-        latency: ``default``.
+        latency: ``default``, or ``realtime`` for Spark's Real-time Mode.
         spark: The Spark service that runs it, decoded, or None.
     """
 
@@ -60,6 +60,7 @@ def choose(
     ends: StreamEndpoints,
     certificate: Certificate | None,
     refusal: Callable[[], str | None],
+    realtime_refusal: Callable[[], str | None],
 ) -> Choice:
     """Choose for a request.
 
@@ -69,6 +70,7 @@ def choose(
         ends: Where the stream reads and writes.
         certificate: Of the model.
         refusal: Says why the native engine cannot stream the model, or None where it can.
+        realtime_refusal: Says why Spark cannot stream it in Real-time Mode, as far as is known without Spark.
 
     Raises:
         Invalid: ``missing_prediction_spark_definition`` where the model needs Spark and none is named, and a code of
@@ -80,12 +82,9 @@ def choose(
     workers, receipts = body.get("workers") or 1, bool(body.get("receipts"))
     if not isinstance(workers, int) or not 1 <= workers <= MOST_WORKERS:
         raise field_error("workers", f"`workers` is a whole number from 1 to {MOST_WORKERS}.")
-    if latency == "realtime":
-        raise Invalid(
-            "latency_not_supported",
-            "The latency realtime is not supported by this service: its Spark engine runs micro-batches. Leave "
-            "`latency` out; without a Spark service the native engine answers within milliseconds.",
-            {"type": "field", "name": "latency"},
+    if latency == "realtime" and engine == "native":
+        raise _no_realtime(
+            "the native engine has no Real-time Mode, and answers within milliseconds without one"
         )
     if header and engine == "native":
         raise Invalid(
@@ -95,7 +94,13 @@ def choose(
         )
     if header or engine == "spark":
         _check_login(ends)
-        return _spark(header, engine, wanted, workers, receipts)
+        chosen = _spark(header, engine, wanted, workers, receipts, latency)
+        reason = realtime_refusal() if latency == "realtime" else None
+        if reason is not None:
+            raise _no_realtime(reason)
+        return chosen
+    if latency == "realtime":
+        raise needs_spark("the latency realtime is Spark's Real-time Mode")
     reason = refusal()
     if reason is None and certificate is not None and certificate["engine"] == "spark":
         reason = str(certificate["reason"])
@@ -127,12 +132,21 @@ def needs_spark(reason: str) -> Invalid:
     )
 
 
-def _spark(header: str | None, engine: str, wanted: Any, workers: int, receipts: bool) -> Choice:
+def _no_realtime(reason: str) -> Invalid:
+    return Invalid(
+        "latency_not_supported",
+        f"The latency realtime cannot be had: {reason}. Leave `latency` out.",
+        {"type": "field", "name": "latency"},
+    )
+
+
+def _spark(
+    header: str | None, engine: str, wanted: Any, workers: int, receipts: bool, latency: str
+) -> Choice:
     service = spark_service(header, "stream")
     for wish, name, text in (
         (wanted == "exactly_once", "delivery", "Spark's Kafka sink delivers at least once, not exactly once"),
         (workers > 1, "workers", "Spark shares the work among its own executors"),
-        (receipts, "receipts", "Spark streams write no receipts"),
     ):
         if wish:
             raise Invalid(
@@ -141,7 +155,9 @@ def _spark(header: str | None, engine: str, wanted: Any, workers: int, receipts:
                 {"type": "field", "name": name},
             )
     reason = "the request asks for it" if engine == "spark" else "the request names a Spark service"
-    return Choice("spark", reason, "at_least_once", spark=service)
+    if latency == "realtime":
+        reason += ", in Real-time Mode"
+    return Choice("spark", reason, "at_least_once", receipts=receipts, latency=latency, spark=service)
 
 
 def _check_login(ends: StreamEndpoints) -> None:

@@ -102,6 +102,7 @@ class StreamSpec:
         workers: Processes that share the work, where the engine has workers.
         receipts: Whether each scored record names its source and its model in its headers.
         source_format, target_format: See :mod:`wmlclient.runner.engine.formats`; they may hold a registry's password.
+        latency: ``realtime`` for Spark's Real-time Mode, else ``default``.
     """
 
     stream_id: str
@@ -118,6 +119,7 @@ class StreamSpec:
     receipts: bool = False
     source_format: dict[str, Any] | None = field(default=None, repr=False)
     target_format: dict[str, Any] | None = field(default=None, repr=False)
+    latency: str = "default"
 
 
 @frozen
@@ -279,6 +281,16 @@ class SparkPool(Protocol):
 
     def get(self, master: str | None) -> SparkRunner:
         """The runner for this master URL; None means the default one."""
+        ...
+
+    def realtime_refusal(self, schema: dict[str, Any]) -> str | None:
+        """Why no stream of a model can run in Spark's Real-time Mode, in words that continue a sentence; None if not.
+
+        Whether there are task slots enough, and what the model's stages are, is told when the stream starts.
+
+        Args:
+            schema: ``StructType.jsonValue()`` of the model's input.
+        """
         ...
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ Spark refuses stand alone; the others are answered.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +16,7 @@ from wmlclient.scoring.errors import InputError
 
 from . import native
 from .errors import EngineError, Invalid, NotReady
+from .halving import find_refused
 from .ports import PortError, SparkPool, TransformFailed, TransformResult
 from .scored import RowProblem, Rows, Scored, readable, unread
 
@@ -115,7 +116,7 @@ class SparkScorer:
             if error is None:
                 result = asked.result()
                 answer.set_result(whole(dict(zip(good, result.values, strict=True)), result.fields, {}))
-            elif isinstance(error, TransformFailed) and error.code == TRANSFORM_FAILED and len(rows) > 1:
+            elif error is not None and _of_a_row(error) and len(rows) > 1:
                 # Not here: this thread is the one that brings Spark's answers.
                 threading.Thread(target=look, name="wmlclient-bad-rows", daemon=True).start()
             else:
@@ -155,32 +156,27 @@ def _isolated(
     Raises:
         PortError: It refuses all of them, or too many to find them; or Spark is gone.
     """
-    numbers = list(rows)
-    middle = len(numbers) // 2
-    todo = [numbers[middle:], numbers[:middle]]
     found: dict[int, list[Any]] = {}
-    refused: dict[int, RowProblem] = {}
     names: list[str] = []
-    jobs = 0
-    while todo:
-        part = todo.pop()
-        jobs += 1
-        try:
-            result = ask([rows[n] for n in part]).result()
-        except TransformFailed as error:
-            if error.code != TRANSFORM_FAILED:
-                raise
-            if len(part) == 1:
-                refused[part[0]] = RowProblem(part[0], "invalid_input_data", error.message, None)
-            else:
-                middle = len(part) // 2
-                todo += [part[middle:], part[:middle]]
-            if jobs >= MAX_JOBS or len(refused) == len(rows):
-                raise
-            continue
+
+    def attempt(part: Sequence[int]) -> None:
+        nonlocal names
+        result = ask([rows[number] for number in part]).result()
         names = result.fields
         found.update(zip(part, result.values, strict=True))
-    return found, names, refused
+
+    refused = find_refused(list(rows), attempt, _of_a_row, known=True, most=MAX_JOBS)
+    if len(refused) == len(rows):
+        raise next(reversed(refused.values()))
+    problems = {
+        number: RowProblem(number, "invalid_input_data", str(error), None)
+        for number, error in refused.items()
+    }
+    return found, names, problems
+
+
+def _of_a_row(error: BaseException) -> bool:
+    return isinstance(error, TransformFailed) and error.code == TRANSFORM_FAILED
 
 
 def _scoring_error(error: PortError) -> EngineError:

@@ -127,8 +127,11 @@ class StreamService:
                 return "it was published without an input schema"
             return self._native.refusal(str(self._contents.folder(version.digest)), schema)
 
-        formats = stream_formats(body, schema)
-        found = choose(body, header, stream_endpoints(body), version.certificate, refusal)
+        def realtime_refusal() -> str | None:
+            return None if schema is None else self._spark.realtime_refusal(schema)
+
+        formats, ends = stream_formats(body, schema), stream_endpoints(body)
+        found = choose(body, header, ends, version.certificate, refusal, realtime_refusal)
         check_engine(found.engine, formats)
         return found
 
@@ -315,6 +318,7 @@ class StreamService:
             receipts=deployment.body.get("receipts", False),
             source_format=formats.source,
             target_format=formats.target,
+            latency=deployment.body.get("latency", "default"),
         )
 
     def _on_event(self, watch: _Watch, start: int, event: StreamEvent) -> None:

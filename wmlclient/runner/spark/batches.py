@@ -9,19 +9,20 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import Any
 
-from attrs import asdict, define
-
 from wmlclient.runner.engine.ports import KafkaEndpoint, StreamSpec
 from wmlclient.runner.spark.failures import mentions, of_kafka, root_cause
 from wmlclient.runner.spark.isolate import Position, find_bad, position_filter
+from wmlclient.runner.spark.judging import judge
 from wmlclient.runner.spark.kafka_options import sink_options
 from wmlclient.runner.spark.models import ModelCache
 from wmlclient.runner.spark.plan import StreamPlan
+from wmlclient.runner.spark.progress import Counts
 from wmlclient.runner.spark.records import (
     META,
     META_COLUMNS,
     dead_letter_columns,
     literal,
+    named,
     stage_of_reason,
 )
 from wmlclient.runner.spark.session import Session
@@ -33,23 +34,6 @@ logger = logging.getLogger("wmlclient.runner.spark.driver")
 
 # So many records of a batch are asked for their very own reason; the others get that of their kind.
 _EXACT_REASONS = 20
-
-
-@define
-class Counts:
-    """What a stream has done since it was started."""
-
-    records_in: int = 0
-    records_out: int = 0
-    dead_letters: int = 0
-    batches: int = 0
-    last_batch_id: int = -1
-    last_batch_at: str | None = None
-    records_per_second: float = 0.0
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain JSON."""
-        return asdict(self)
 
 
 class BatchWriter:
@@ -67,18 +51,15 @@ class BatchWriter:
         spec: StreamSpec,
         plan: StreamPlan,
         stopping: threading.Event,
+        careful: bool = False,
     ) -> None:
         self._session, self._models, self._spec, self._plan = session, models, spec, plan
         self._stopping = stopping
         self.counts = Counts()
         self.error: BaseException | None = None
-        self._schema = session.jvm.org.apache.spark.sql.types.DataType.fromJson(plan.reader.schema_json())
         fields = [dict(field, nullable=True) for field in plan.reader.fields]
         self._vectors = fields if has_vectors({"fields": fields}) else None
-        self._careful = self._vectors is not None
-        self._options = session.jvm.java.util.HashMap()
-        for key, value in plan.reader.parse_options().items():
-            self._options.put(key, value)
+        self._careful = careful or self._vectors is not None
 
     def write(self, frame: Any, batch_id: int) -> None:
         """Take one micro-batch: rows of Kafka's source. Returns when all its records have been sent somewhere.
@@ -88,21 +69,15 @@ class BatchWriter:
         """
         started = datetime.now(timezone.utc)
         try:
-            taken, scored, dead = self._write(frame)
+            taken, dead = self._write(frame)
         except BaseException as error:
             self.error = error
             raise
-        counts = self.counts
-        counts.records_in += taken
-        counts.records_out += scored
-        counts.dead_letters += dead
-        counts.batches += 1
-        counts.last_batch_id = batch_id
         now = datetime.now(timezone.utc)
-        counts.last_batch_at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        counts.records_per_second = round(taken / max((now - started).total_seconds(), 1e-3), 1)
+        at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self.counts.add(taken, dead, batch_id, at, (now - started).total_seconds())
 
-    def _write(self, frame: Any) -> tuple[int, int, int]:
+    def _write(self, frame: Any) -> tuple[int, int]:
         judged = self._judge(frame)
         if self._careful:
             return self._write_carefully(judged)
@@ -132,9 +107,9 @@ class BatchWriter:
             dropped = self._dropped(judged)
         if dropped:
             self._bury(judged, dropped, "score")
-        return taken, taken - bad - len(dropped), bad + len(dropped)
+        return taken, bad + len(dropped)
 
-    def _write_carefully(self, judged: Any) -> tuple[int, int, int]:
+    def _write_carefully(self, judged: Any) -> tuple[int, int]:
         """Score all of a batch before any of it is sent: twice the work, but nothing is sent twice.
 
         For streams in which a record has made a batch fail, and for models that take vectors, whose rows cross from
@@ -157,7 +132,7 @@ class BatchWriter:
                 self._bury_unparsed(judged)
             if dropped:
                 self._bury(judged, dropped, "score")
-            return taken, taken - bad - len(dropped), bad + len(dropped)
+            return taken, bad + len(dropped)
         finally:
             judged.unpersist()
 
@@ -165,15 +140,11 @@ class BatchWriter:
 
     def _judge(self, frame: Any) -> Any:
         """The records, each with what it holds (``r``, ``a``) and the reason why it is bad, or null."""
-        functions, reader = self._session.functions, self._plan.reader
-        raw = self._select(frame, reader.raw())
-        typed = functions.from_json(functions.col("s"), self._schema, self._options)
-        parsed = self._select(raw, reader.parsed()).withColumn("r", typed)
-        return self._select(parsed, reader.judged())
+        return judge(self._session, self._plan.reader, frame)
 
     def _score(self, judged: Any) -> Any:
         """The records to send, of all good ones."""
-        return self._select(self._transform(judged), self._plan.output)
+        return self._select(self._transform(judged), named(self._plan.output))
 
     def _transform(self, judged: Any) -> Any:
         return self._plan.model.transform(self._inputs(judged.filter("reason IS NULL")))
@@ -205,7 +176,7 @@ class BatchWriter:
 
     def _bury_unparsed(self, judged: Any) -> None:
         columns = dead_letter_columns(stage_of_reason("reason"), self._spec.model_digest, "reason")
-        self._send(self._select(judged.filter("reason IS NOT NULL"), columns), self._spec.dead_letter)
+        self._send(self._select(judged.filter("reason IS NOT NULL"), named(columns)), self._spec.dead_letter)
 
     def _bury(self, judged: Any, reasons: dict[Position, str], stage: str) -> None:
         """Send these records, with these reasons, to the dead-letter topic."""
@@ -219,7 +190,7 @@ class BatchWriter:
         match = self._session.functions.expr("partition = d.p AND offset = d.o")
         joined = records.join(self._session.functions.broadcast(table), match)
         columns = dead_letter_columns(literal(stage), self._spec.model_digest, "d.why")
-        self._send(self._select(joined, columns), self._spec.dead_letter)
+        self._send(self._select(joined, named(columns)), self._spec.dead_letter)
 
     def _dropped(self, judged: Any) -> dict[Position, str]:
         """The good records of which the model made nothing."""
@@ -243,7 +214,7 @@ class BatchWriter:
         pairs = (line.split() for line in str(jvm.java.lang.String.join("\n", lines)).splitlines())
         return [(int(pair[0]), int(pair[1])) for pair in pairs]
 
-    def _recover(self, judged: Any, error: Exception) -> tuple[int, int, int]:
+    def _recover(self, judged: Any, error: Exception) -> tuple[int, int]:
         """Find the records that made the batch fail, send them aside, and the others on."""
         judged = judged.persist()
         try:
@@ -272,7 +243,7 @@ class BatchWriter:
                 if reasons:
                     self._bury(judged, reasons, stage)
             dead = unparsed + len(bad) + len(dropped) + len(large)
-            return taken, taken - dead, dead
+            return taken, dead
         finally:
             judged.unpersist()
 
@@ -285,7 +256,7 @@ class BatchWriter:
     def _too_large(self, judged: Any) -> dict[Position, str]:
         size = "octet_length(value) + coalesce(octet_length(key), 0)"
         place = [f"{META}.partition AS partition", f"{META}.offset AS offset"]
-        sized = self._select(self._transform(judged), [*self._plan.output, *place]).filter(
+        sized = self._select(self._transform(judged), [*named(self._plan.output), *place]).filter(
             f"{size} > {RECORD_BYTES}"
         )
         reason = too_large(RECORD_BYTES)

@@ -1,8 +1,11 @@
-"""Finds the records that make a batch fail, by halving. Pure Python."""
+"""Where the records are that make a batch fail. Pure Python."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+
+from wmlclient.runner.engine.halving import find_refused
+from wmlclient.runner.spark.failures import java_error
 
 # Partition and offset of a record.
 Position = tuple[int, int]
@@ -17,26 +20,12 @@ def find_bad(
 
     Args:
         positions: All records, in order.
-        score: Scores the records from one position to another, both included; raises where it cannot. A
-            :class:`BaseException` that has no Java exception behind it ends the search.
+        score: Scores the records from one position to another, both included; raises where it cannot. An error
+            that has no Java exception behind it ends the search.
         reason: Makes a line of what was raised.
     """
-    bad: dict[Position, str] = {}
-    # Depth first and from the left, so that no more than log2(n) halves wait.
-    waiting = [(0, len(positions))] if positions else []
-    while waiting:
-        start, end = waiting.pop()
-        try:
-            score(positions[start], positions[end - 1])
-        except Exception as error:
-            if getattr(error, "java_exception", None) is None:
-                raise
-            if end - start == 1:
-                bad[positions[start]] = reason(error)
-                continue
-            middle = (start + end) // 2
-            waiting += [(middle, end), (start, middle)]
-    return bad
+    found = find_refused(positions, lambda some: score(some[0], some[-1]), java_error)
+    return {position: reason(error) for position, error in found.items()}
 
 
 def position_filter(first: Position, last: Position) -> str:

@@ -24,8 +24,13 @@ def connection_options(endpoint: KafkaEndpoint) -> dict[str, str]:
     }
 
 
-def source_options(spec: StreamSpec) -> dict[str, str]:
-    """For ``readStream.format("kafka")``."""
+def source_options(spec: StreamSpec, records: int | None = None) -> dict[str, str]:
+    """For ``readStream.format("kafka")``.
+
+    Args:
+        spec: The stream.
+        records: So many of them at most in one batch; None for :data:`MAX_RECORDS_PER_BATCH`.
+    """
     return {
         **connection_options(spec.source),
         "subscribe": spec.source.topic,
@@ -34,20 +39,29 @@ def source_options(spec: StreamSpec) -> dict[str, str]:
         "startingTimestamp": str(spec.created_at_ms),
         "startingOffsetsByTimestampStrategy": "latest",
         "failOnDataLoss": "true",
-        "maxOffsetsPerTrigger": str(MAX_RECORDS_PER_BATCH),
+        "maxOffsetsPerTrigger": str(records or MAX_RECORDS_PER_BATCH),
         "kafka.isolation.level": "read_committed",
     }
 
 
 def sink_options(endpoint: KafkaEndpoint) -> dict[str, str]:
-    """For ``write.format("kafka")``."""
+    """For ``write.format("kafka")`` to one topic."""
+    return {**producer_options(endpoint), "topic": endpoint.topic}
+
+
+def producer_options(endpoint: KafkaEndpoint, linger_ms: int = 5) -> dict[str, str]:
+    """For ``write.format("kafka")`` of rows that name their topics.
+
+    Args:
+        endpoint: The cluster.
+        linger_ms: How long a record may wait for others to be sent with.
+    """
     return {
         **connection_options(endpoint),
-        "topic": endpoint.topic,
         "includeHeaders": "true",
         "kafka.acks": "all",
         "kafka.enable.idempotence": "true",
         "kafka.delivery.timeout.ms": "60000",
-        "kafka.linger.ms": "5",
+        "kafka.linger.ms": str(linger_ms),
         "kafka.max.request.size": str(16 * 1024 * 1024),
     }

@@ -34,13 +34,15 @@ class StreamPlan:
     model: The JVM's model, of its own for this stream, with ``handleInvalid="skip"`` where it was ``"error"``.
     dropping: Stages of it that drop rows.
     reader: Reads records for it.
-    output: SQL of the record to send.
+    output: SQL of the record to send, by column.
+    sample: A row of the input, as JSON, that goes through the model; None where none was found.
     """
 
     model: Any
     dropping: list[str]
     reader: RecordReader
-    output: list[str]
+    output: dict[str, str]
+    sample: str | None = None
 
     @classmethod
     def make(cls, session: Session, spec: StreamSpec) -> StreamPlan:
@@ -53,10 +55,19 @@ class StreamPlan:
         dropping = skip_invalid(session, model)
         columns = _columns(session, model, spec.input_schema)
         needed = _needed(session, model, spec.input_schema)
-        not_null = _not_null(session, model, spec.input_schema, needed)
+        row = _sample_row(spec.input_schema, needed)
+        rows = None if row is None else _survivors(session, model, spec.input_schema, row)
+        not_null = (
+            _not_null(session, model, spec.input_schema, needed, row, rows)
+            if row and rows is not None
+            else []
+        )
         reader = RecordReader(spec.input_schema, needed, not_null)
         logger.info("stream %s needs %s, of those without null: %s", spec.stream_id, needed, not_null)
-        return cls(model, dropping, reader, output_columns(reader, columns))
+        receipt = spec.model_digest if spec.receipts else None
+        names = [field["name"] for field in spec.input_schema["fields"]]
+        sample = json.dumps(dict(zip(names, row, strict=True))) if row and rows else None
+        return cls(model, dropping, reader, output_columns(reader, columns, receipt), sample)
 
 
 def _struct(session: Session, fields: list[dict[str, Any]]) -> Any:
@@ -98,32 +109,34 @@ def _needed(session: Session, model: Any, schema: dict[str, Any]) -> list[str]:
     return needed
 
 
-def _not_null(session: Session, model: Any, schema: dict[str, Any], needed: list[str]) -> list[str]:
+def _sample_row(schema: dict[str, Any], needed: list[str]) -> list[Any] | None:
+    """A row with a value in each needed column; None where that cannot be made up."""
+    kinds = {field["name"]: field["type"] for field in schema["fields"]}
+    if len(needed) > _MOST_PROBES or not all(_has_sample(kinds[name]) for name in needed):
+        return None
+    return [_sample(kind) if name in needed else None for name, kind in kinds.items()]
+
+
+def _not_null(
+    session: Session, model: Any, schema: dict[str, Any], needed: list[str], sample: list[Any], rows: int
+) -> list[str]:
     """The needed columns in which a null makes the model fail or drop the row: found by trying.
 
     Knowing them beforehand spares a batch with nulls the search for the record that failed it.
     """
     names = [field["name"] for field in schema["fields"]]
-    kinds = {field["name"]: field["type"] for field in schema["fields"]}
-    if len(needed) > _MOST_PROBES or not all(_has_sample(kinds[name]) for name in needed):
-        return []
-    sample = [_sample(kinds[name]) if name in needed else None for name in names]
-    if _survivors(session, model, schema, names, sample) is None:
-        return []
-    rows = _survivors(session, model, schema, names, sample)
     found = []
     for name in needed:
         row = [None if other == name else value for other, value in zip(names, sample, strict=True)]
-        left = _survivors(session, model, schema, names, row)
+        left = _survivors(session, model, schema, row)
         if left is None or (rows and not left):
             found.append(name)
     return found
 
 
-def _survivors(
-    session: Session, model: Any, schema: dict[str, Any], names: list[str], row: list[Any]
-) -> int | None:
+def _survivors(session: Session, model: Any, schema: dict[str, Any], row: list[Any]) -> int | None:
     """How many rows come out for this one row; None where it fails."""
+    names = [field["name"] for field in schema["fields"]]
     asked = request_schema(schema, names)
     try:
         frame = make_frame(session, to_lines(asked, names, [row]), asked)

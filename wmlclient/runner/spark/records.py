@@ -3,14 +3,16 @@
 A record that cannot be a row is told from one that can before any stage sees it, each with its reason: Spark's own
 ``from_json`` makes nulls of what does not fit, takes any JSON as text, and reads no further than the first value.
 
-The record's JSON is read twice: by the model's schema (``r``), with Spark's exact conversions, and as a map of
-variants (``m``), which tells what fields there are, of which JSON type, and carries the unknown ones through.
+The record's JSON is read by the model's schema (``r``), with Spark's exact conversions. Where writing the values again,
+in one of the two usual ways, gives the very text that came, the record is ``plain``: no other field, none twice, each
+of its type. Any other record is read once more, as a map of variants (``a``), which tells what fields there are, of
+which JSON type, and carries the unknown ones through.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from wmlclient import envelope
@@ -20,7 +22,10 @@ from wmlclient.runner.spark.transform import quote
 # One struct that travels beside the model's columns: a name that no model has, and only one to keep clear of.
 META = "__wml"
 _CORRUPT = "__wml_corrupt"
-META_COLUMNS = ("key", "headers", "topic", "partition", "offset", "timestamp")
+#: Types whose values are read as they are written, so that what is written again tells all.
+_PLAIN = frozenset(("string", "boolean", "byte", "short", "integer", "long", "float", "double"))
+_ORIGIN = ("topic", "partition", "offset", "timestamp")
+META_COLUMNS = ("key", "headers", *_ORIGIN)
 
 
 def literal(text: str) -> str:
@@ -56,22 +61,52 @@ class RecordReader:
         """Step 1, from Kafka's columns: the text of the record and where it came from."""
         return [*META_COLUMNS, "value", "CAST(value AS STRING) AS s"]
 
-    def parsed(self) -> list[str]:
-        """Step 2; the column ``r`` is added by the caller, as its schema may hold types that SQL cannot name.
+    def told(self) -> list[str]:
+        """Step 2: whether it is plain. The column ``r`` is added before by the caller, as SQL cannot name all types."""
+        return [*META_COLUMNS, "value", "s", "r", f"{self._plain()} AS plain"]
 
-        The record is put in brackets, so that anything after its one value makes it malformed.
-        """
+    def _plain(self) -> str:
+        types = [each["type"] for each in self.fields]
+        if not types or not all(isinstance(kind, str) and kind in _PLAIN for kind in types):
+            return "false"
+        there = [f"r.{quote(name)} IS NOT NULL" for name in self.names if self._must_be(name)]
+        # Without a backslash no text of the record holds what would have to be escaped.
+        sure = [f"r.{_CORRUPT} IS NULL", "s <> '{}'", f"NOT contains(s, {literal(chr(92))})", *there]
+        same = " OR ".join(f"s = {self._written(*style)}" for style in ((", ", ": "), (",", ":")))
+        return f"coalesce({' AND '.join(sure)} AND ({same}), false)"
+
+    def _written(self, comma: str, colon: str) -> str:
+        """SQL of the record as it is written by most; null values are left out."""
+        parts = []
+        for each in self.fields:
+            quotes = '"' if each["type"] == "string" else ""
+            before = json.dumps(each["name"], ensure_ascii=False) + colon + quotes
+            text = f"CAST(r.{quote(each['name'])} AS STRING)"
+            parts.append(f"concat({literal(before)}, {text}" + (f", {literal(quotes)})" if quotes else ")"))
+        return f"concat('{{', concat_ws({literal(comma)}, {', '.join(parts)}), '}}')"
+
+    def parsed(self) -> list[str]:
+        """Step 3. The record is put in brackets, so that anything after its one value makes it malformed."""
         options = "map('mode', 'PERMISSIVE', 'allowSingleQuotes', 'false')"
         array = f"from_json(concat('[', s, ']'), 'array<map<string,variant>>', {options})"
-        return [*META_COLUMNS, "value", "s", f"{array} AS a"]
+        return [*META_COLUMNS, "value", "s", "r", "plain", f"IF(plain, NULL, {array}) AS a"]
+
+    def _all_plain(self) -> bool:
+        return bool(self.fields) and all(
+            isinstance(each["type"], str) and each["type"] in _PLAIN for each in self.fields
+        )
+
+    def _must_be(self, name: str) -> bool:
+        return name in self._needed or name in self._not_null
 
     def judged(self) -> list[str]:
-        """Step 3: the reason why a record is bad, or null."""
+        """Step 4: the reason why a record is bad, or null."""
         return [*META_COLUMNS, "value", "r", "a", f"{self.reason()} AS reason"]
 
     def reason(self) -> str:
         """SQL of the reason, first what is most basic."""
         cases = [
+            ("plain", "NULL"),
             ("value IS NULL", literal(verdicts.NULL_VALUE)),
             ("NOT is_valid_utf8(s)", literal(verdicts.NOT_UTF8)),
             ("trim(BOTH ' \\t\\r\\n' FROM s) = ''", literal(verdicts.EMPTY)),
@@ -114,26 +149,56 @@ class RecordReader:
         return literal(verdicts.wrong_type(field["name"], field["type"]))
 
     def inputs(self) -> list[str]:
-        """Step 4, of good records: the model's columns, and the one that travels along."""
+        """Step 5, of good records: the model's columns, and the one that travels along."""
         meta = ", ".join(f"{name} AS {name}" for name in META_COLUMNS)
         columns = [f"r.{quote(name)} AS {quote(name)}" for name in self.names]
         return [*columns, f"struct({meta}, a[0] AS extra) AS {META}"]
 
+    def all_inputs(self, receipts: bool) -> list[str]:
+        """Step 5, of all records: a bad one gives the model the row ``sample`` in its place, and travels ``aside``.
 
-def output_columns(reader: RecordReader, columns: Sequence[str]) -> list[str]:
-    """Step 5: the record to send. Payload columns first, known then unknown, then what the stages made.
+        Args:
+            receipts: Whether good records have to say where they came from, too.
+        """
+        columns = [
+            f"IF(reason IS NULL, r.{quote(name)}, sample.{quote(name)}) AS {quote(name)}"
+            for name in self.names
+        ]
+        kept = META_COLUMNS if receipts else ("key", "headers")
+        meta = ", ".join(f"{name} AS {name}" for name in kept)
+        own = ", ".join(f"{name} AS {name}" for name in (*_ORIGIN, "value", "reason"))
+        aside = f"IF(reason IS NULL, NULL, struct({own})) AS aside"
+        return [*columns, f"struct({meta}, IF(reason IS NULL, a[0], NULL) AS extra, {aside}) AS {META}"]
+
+
+def output_columns(
+    reader: RecordReader, columns: Sequence[str], receipt: str | None = None
+) -> dict[str, str]:
+    """Step 6: SQL of the record to send, by column.
+
+    Payload columns come first, known then unknown, then what the stages made.
 
     Args:
         reader: What read the records.
         columns: Columns of the transformed rows.
+        receipt: The model's digest, where each record shall say where it came from; or None.
     """
     made = [name for name in columns if name != META and name not in reader.names]
     taken = ", ".join(literal(name) for name in [*reader.names, *made])
     unknown = f"to_json(map_filter({META}.extra, (k, v) -> k NOT IN ({taken})))"
     parts = [_inner(_struct(reader.names)), _inner(unknown), _inner(_struct(made))]
     inner = f"concat_ws(',', {', '.join(part for part in parts)})"
-    meta = [f"{META}.{name} AS {name}" for name in ("key", "headers")]
-    return [*meta, f"concat('{{', {inner}, '}}') AS value"]
+    headers = f"{META}.headers"
+    if receipt is not None:
+        headers = with_headers(origin(receipt, f"{META}."), headers)
+    plain = _struct([*reader.names, *made])
+    value = f"IF({META}.extra IS NULL, {plain}, concat('{{', {inner}, '}}'))"
+    return {"key": f"{META}.key", "headers": headers, "value": value}
+
+
+def named(columns: Mapping[str, str]) -> list[str]:
+    """Columns as ``selectExpr`` takes them, from their SQL by name."""
+    return [f"{text} AS {quote(name)}" for name, text in columns.items()]
 
 
 def _struct(names: Sequence[str]) -> str:
@@ -157,25 +222,44 @@ def stage_of_reason(reason: str) -> str:
     return f"IF({reason} IN ({decode}), 'decode', 'schema')"
 
 
-def dead_letter_columns(stage: str, digest: str, reason: str) -> list[str]:
-    """The record to send to the dead-letter topic: its own bytes, key and headers, and ours.
+def dead_letter_columns(stage: str, digest: str, reason: str, prefix: str = "") -> dict[str, str]:
+    """SQL of the record to send to the dead-letter topic, by column: its own bytes, key and headers, and ours.
 
     Args:
         stage: SQL that gives where it failed, one of :data:`wmlclient.envelope.STAGES`.
         digest: The model's digest.
         reason: SQL that gives the reason.
+        prefix: What stands before the names of the columns, but for the key and the headers.
     """
-    ours = {
-        envelope.STAGE: stage,
-        envelope.REASON: reason,
-        envelope.TOPIC: "topic",
-        envelope.PARTITION: "CAST(partition AS STRING)",
-        envelope.OFFSET: "CAST(offset AS STRING)",
-        envelope.TIMESTAMP: "CAST(unix_millis(timestamp) AS STRING)",
+    ours = {envelope.STAGE: stage, envelope.REASON: reason, **origin(digest, prefix)}
+    return {"key": "key", "value": f"{prefix}value", "headers": with_headers(ours, "headers")}
+
+
+def origin(digest: str, prefix: str = "") -> dict[str, str]:
+    """SQL of the headers that say where a record came from and which model took it.
+
+    Args:
+        digest: The model's digest.
+        prefix: What stands before the names of Kafka's columns.
+    """
+    return {
+        envelope.TOPIC: f"{prefix}topic",
+        envelope.PARTITION: f"CAST({prefix}partition AS STRING)",
+        envelope.OFFSET: f"CAST({prefix}offset AS STRING)",
+        envelope.TIMESTAMP: f"CAST(unix_millis({prefix}timestamp) AS STRING)",
         envelope.DIGEST: literal(digest),
     }
+
+
+def with_headers(ours: dict[str, str], came: str) -> str:
+    """SQL of a record's headers, with these in the place of those that another stream has added.
+
+    Args:
+        ours: SQL by name of the header.
+        came: The headers that it came with.
+    """
     added = ", ".join(
         f"struct('{key}' AS key, CAST({value} AS BINARY) AS value)" for key, value in ours.items()
     )
-    kept = f"filter(coalesce(headers, array()), h -> NOT startswith(h.key, '{envelope.OWN}'))"
-    return ["key", "value", f"concat({kept}, array({added})) AS headers"]
+    kept = f"filter(coalesce({came}, array()), h -> NOT startswith(h.key, '{envelope.OWN}'))"
+    return f"concat({kept}, array({added}))"

@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
@@ -69,10 +69,12 @@ class DriverRunner:
         jars: Callable[[], Sequence[Path]],
         memory: str = "1g",
         foreign: bool = False,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self.master = master
         self.folder = DriverFolder.of(home, master)
         self._jars, self._memory, self._foreign = jars, memory, foreign
+        self._settings = dict(settings or {})
         self._starting = threading.Lock()
         self._lock = threading.Lock()
         self._driver: DriverProcess | None = None
@@ -187,7 +189,7 @@ class DriverRunner:
             for folder in (self.folder.path / "local", self.folder.log.parent):
                 folder.mkdir(parents=True, exist_ok=True)
             os.chmod(self.folder.path, 0o700)
-            settings = spark_settings(self.folder, self.master, jars, self._memory)
+            settings = spark_settings(self.folder, self.master, jars, self._memory, self._settings)
             write_private(self.folder.properties, to_properties(settings))
         except OSError as error:
             raise SparkUnavailable("spark_folder", f"{self.folder.path} cannot be used: {error}.") from error

@@ -61,6 +61,11 @@ class Session:
         """Spark's version."""
         return str(self.spark.version())
 
+    def setting(self, name: str) -> str | None:
+        """A setting of the session, or None."""
+        found = self.spark.conf().get(name, None)
+        return None if found is None else str(found)
+
     def seq(self, items: list[Any]) -> Any:
         """A Scala Seq, as Spark's variadic methods take."""
         return self.jvm.org.apache.spark.api.python.PythonUtils.toSeq(items)
@@ -72,6 +77,14 @@ class Session:
         helper = self.jvm.org.apache.spark.sql.execution.streaming.sources.PythonForeachBatchHelper
         helper.callForeachBatch(writer, function)
         ensure_callback_server_started(self.gateway)
+
+    def listen(self, listener: Any) -> None:
+        """Have a Python object told what the session's queries do."""
+        from pyspark.java_gateway import ensure_callback_server_started
+
+        ensure_callback_server_started(self.gateway)
+        wrapper = self.jvm.org.apache.spark.sql.streaming.PythonStreamingQueryListenerWrapper(listener)
+        self.spark.streams().addListener(wrapper)
 
     def wait(self) -> int:
         """Wait for the JVM's end; its exit code."""

@@ -76,7 +76,15 @@ def spark_settings(
     memory: str,
     extra: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """All settings of one driver."""
+    """All settings of one driver.
+
+    Args:
+        folder: Its folder.
+        master: Where Spark runs.
+        jars: Files that Spark hands over to its executors.
+        memory: Heap of the driver.
+        extra: Settings that are set beside these, or instead of them; jars are added to ours.
+    """
     settings = {
         "spark.master": master,
         "spark.app.name": "wmlclient",
@@ -113,10 +121,11 @@ def spark_settings(
         settings |= {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
     if is_local(master):
         settings |= {"spark.authenticate": "true", "spark.authenticate.secret": secrets.token_hex(32)}
-    paths = [str(jar) for jar in jars]
+    more = dict(extra or {})
+    paths = [str(jar) for jar in jars] + [jar for jar in (more.pop("spark.jars", None),) if jar]
     if paths:
         settings["spark.jars"] = ",".join(paths)
-    return settings | dict(extra or {})
+    return settings | more
 
 
 def to_properties(settings: Mapping[str, str]) -> str:

@@ -1,7 +1,8 @@
 """A stream deployment on Structured Streaming: Kafka, the pipeline, Kafka. In the driver process only.
 
-Each micro-batch is read, judged, scored and sent in one Spark job, which also counts the records that cannot be
-parsed; only where there are any, a second one sends those to the dead-letter topic. Delivery is at least once.
+All records go through one plan in the JVM, from topic to topic. Where one makes that fail, and for models that this
+cannot do, batches go through :class:`wmlclient.runner.spark.batches.BatchWriter`, which finds the record. Both work on
+one checkpoint, so one goes on where the other has stopped. Delivery is at least once.
 """
 
 from __future__ import annotations
@@ -14,38 +15,54 @@ from pathlib import Path
 from typing import Any
 
 from wmlclient.runner.engine.ports import StreamSetupError, StreamSpec, TransformFailed
+from wmlclient.runner.spark import single, slots
 from wmlclient.runner.spark.batches import BatchWriter
-from wmlclient.runner.spark.failures import chain, of_kafka, root_cause
-from wmlclient.runner.spark.kafka_options import source_options
-from wmlclient.runner.spark.models import ModelCache
+from wmlclient.runner.spark.failures import root_cause
+from wmlclient.runner.spark.models import ModelCache, load
 from wmlclient.runner.spark.plan import StreamPlan
+from wmlclient.runner.spark.progress import ProgressDesk, lag, positions
+from wmlclient.runner.spark.queries import Queries
 from wmlclient.runner.spark.session import Session
+from wmlclient.runner.spark.shadow import ShadowGroup
+from wmlclient.runner.spark.verdict import classify, of_a_record
 
 logger = logging.getLogger("wmlclient.runner.spark.driver")
 
-PROGRESS_SECONDS = 2.0
-_INTERFACE = "org.apache.spark.sql.execution.streaming.sources.PythonForeachBatchFunction"
+PROGRESS_SECONDS = 1.0
 
 # Called with kind and details of an event.
 Tell = Callable[[str, dict[str, Any]], None]
 
 
-class MicroBatchStream:
+class SparkStream:
     """One running stream.
 
     Args:
         session: The driver's session.
         models: Models that are loaded for requests, for exact reasons of single records.
+        desk: Where the progress of queries comes in.
         spec: What to run.
         tell: Takes its events.
     """
 
-    def __init__(self, session: Session, models: ModelCache, spec: StreamSpec, tell: Tell) -> None:
-        self._session, self._models, self.spec, self._tell = session, models, spec, tell
+    def __init__(
+        self, session: Session, models: ModelCache, desk: ProgressDesk, spec: StreamSpec, tell: Tell
+    ) -> None:
+        self._session, self._models, self._desk, self.spec, self._tell = session, models, desk, spec, tell
+        self._queries = Queries(session, spec)
         self._query: Any = None
-        self._writer: BatchWriter | None = None
+        self._single: single.SinglePass | None = None
+        self._repairing = False
+        self._lock = threading.Lock()
+        self._lag: dict[str, int] = {}
+        self._offsets: dict[int, int] = {}
         self._stopping = threading.Event()
         self._ended = threading.Event()
+
+    @property
+    def realtime(self) -> bool:
+        """Whether records are scored as they come."""
+        return self.spec.latency == "realtime"
 
     def start(self) -> None:
         """Start the query; returns before it runs.
@@ -55,35 +72,71 @@ class MicroBatchStream:
         """
         try:
             plan = StreamPlan.make(self._session, self.spec)
+            self._single = self._in_one_pass(plan)
         except TransformFailed as error:
             raise StreamSetupError(error.code, error.message) from None
-        writer = self._writer = BatchWriter(self._session, self._models, self.spec, plan, self._stopping)
-        Path(self.spec.checkpoint_dir).mkdir(parents=True, exist_ok=True)
-        source = self._session.spark.readStream().format("kafka")
-        for key, value in source_options(self.spec).items():
-            source = source.option(key, value)
-        out = source.load().writeStream().queryName(self.spec.stream_id)
-        out = out.option("checkpointLocation", Path(self.spec.checkpoint_dir).absolute().as_uri())
-        self._session.foreach_batch(out, _Batch(writer))
-        self._query = out.start()
+        self._writer = BatchWriter(
+            self._session, self._models, self.spec, plan, self._stopping, careful=self._single is not None
+        )
+        self._shadow = ShadowGroup(self.spec.stream_id, self.spec.source)
+        self._desk.register(self.spec.stream_id, self._take)
+        self._begin()
         threading.Thread(target=self._watch, name=f"stream-{self.spec.stream_id}", daemon=True).start()
 
     def stop(self, seconds: float = 60.0) -> None:
         """Stop the query and wait until it is gone."""
         self._stopping.set()
-        if self._query is not None:
-            self._query.stop()
+        with self._lock:
+            query = self._query
+        if query is not None:
+            query.stop()
             self._ended.wait(seconds)
+
+    def _in_one_pass(self, plan: StreamPlan) -> single.SinglePass | None:
+        reason = single.refusal(plan)
+        model = plan.model
+        if self.realtime:
+            # Here a stage that would fail shall fail, as what it drops could not be found.
+            model = load(self._session, self.spec.model_dir) if plan.dropping else model
+            reason = reason or slots.dropping(self._session, model)
+            if reason is not None:
+                raise StreamSetupError(
+                    "realtime_not_supported", f"There is no Real-time Mode for this stream: {reason}."
+                )
+        elif plan.dropping:
+            reason = "the model drops rows"
+        if reason is not None:
+            logger.info("stream %s runs batch by batch: %s", self.spec.stream_id, reason)
+            return None
+        return single.SinglePass(self._session, self.spec, plan, model)
+
+    # -- the queries ------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        with self._lock:
+            if self._stopping.is_set():
+                return
+            if self._single is not None and not self._repairing:
+                self._query = self._queries.in_one_pass(self._single, self.realtime)
+            else:
+                self._query = self._queries.by_batches(self._writer, once=self.realtime)
 
     def _watch(self) -> None:
         try:
             self._await_running()
-            last: dict[str, Any] | None = None
-            while not self._query.awaitTermination(int(PROGRESS_SECONDS * 1000)):
-                progress = self._progress()
-                if progress != last:
-                    self._tell("progress", progress)
-                    last = progress
+            while True:
+                try:
+                    self._follow()
+                except Exception as error:
+                    if self._stopping.is_set() or not self._may_repair(error):
+                        raise
+                    logger.warning("stream %s: a batch failed (%s)", self.spec.stream_id, root_cause(error))
+                    self._repairing = True
+                else:
+                    if not self._repairing or self._stopping.is_set():
+                        break
+                    self._repairing = False
+                self._begin()
             self._tell("stopped", self._progress())
         except Exception as error:
             if self._stopping.is_set():
@@ -91,7 +144,22 @@ class MicroBatchStream:
             else:
                 self._fail(error)
         finally:
+            self._desk.forget(self.spec.stream_id)
             self._ended.set()
+
+    def _may_repair(self, error: Exception) -> bool:
+        """Whether batch by batch the stream may get over this error of the query in one pass."""
+        return self._single is not None and not self._repairing and of_a_record(error)
+
+    def _follow(self) -> None:
+        """Until the query ends."""
+        last: dict[str, Any] | None = None
+        while not self._query.awaitTermination(int(PROGRESS_SECONDS * 1000)):
+            progress = self._progress()
+            if progress != last:
+                self._tell("progress", progress)
+                last = progress
+            self._shadow.commit(self._offsets)
 
     def _await_running(self) -> None:
         """Until the checkpoint holds where to start: from then on no record can be missed."""
@@ -103,61 +171,24 @@ class MicroBatchStream:
                 self._tell("running", {"query_id": str(self._query.id())})
                 return
 
+    def _take(self, progress: dict[str, Any]) -> None:
+        """A batch is done; called by the thread that the JVM calls."""
+        self._lag, self._offsets = lag(progress), positions(progress, "endOffset")
+        counted = (progress.get("observedMetrics") or {}).get(single.COUNTS)
+        if counted:
+            seconds = (progress.get("durationMs") or {}).get("triggerExecution", 0) / 1000
+            self._writer.counts.add(
+                int(counted["n"]), int(counted["bad"]), progress["batchId"], progress["timestamp"], seconds
+            )
+
     def _progress(self) -> dict[str, Any]:
-        assert self._writer is not None
-        return self._writer.counts.to_json()
+        return {**self._writer.counts.to_json(), "lag": self._lag}
 
     def _fail(self, error: Exception) -> None:
-        cause = getattr(self._writer, "error", None) or error
+        cause = self._writer.error or error
         code, message, retriable = classify(cause)
         logger.error("stream %s failed: %s: %s", self.spec.stream_id, code, message)
         self._tell("failed", {"code": code, "message": message, "retriable": retriable})
-
-
-class _Batch:
-    """What the JVM calls with each micro-batch."""
-
-    def __init__(self, writer: BatchWriter) -> None:
-        self._writer = writer
-
-    def call(self, frame: Any, batch_id: int) -> None:
-        try:
-            self._writer.write(frame, batch_id)
-        except BaseException as error:
-            # Spark matches a regular expression against the Python traceback that py4j hands it, and overflows the
-            # stack on a long one. The writer keeps the error itself.
-            raise RuntimeError(type(error).__name__) from None
-
-    class Java:
-        implements = [_INTERFACE]
-
-
-def classify(error: BaseException) -> tuple[str, str, bool]:
-    """Code, message and whether trying again may help, of the error that ended a query."""
-    links = chain(error)
-    text = " ".join(link.message for link in links)
-    message = root_cause(error)
-    if isinstance(error, OSError | EOFError) or links[0].kind.startswith("Py4J"):
-        # No exception of the JVM's but none of its answers: it is gone, and this process about to follow.
-        return "spark_driver_died", f"Spark does not answer any more: {message}", True
-    if "data may have been missed" in text or "KAFKA_DATA_LOSS" in text or "data may have been lost" in text:
-        return (
-            "data_lost",
-            f"Records that this stream has not read yet are gone from the source topic: {message} "
-            "Delete the deployment and create it again to go on from now.",
-            False,
-        )
-    if any(link.kind.endswith(("AuthenticationException", "AuthorizationException")) for link in links):
-        return "broker_authentication_failed", f"Kafka refuses this connection: {message}", False
-    if any("UnknownTopicOrPartition" in link.kind for link in links) or "UNKNOWN_TOPIC" in text:
-        return "topic_not_found", f"A topic of the stream does not exist any more: {message}", False
-    if of_kafka(error) or "TimeoutException" in text:
-        return "broker_unavailable", f"The Kafka cluster does not answer: {message}", True
-    return "stream_failed", message, False
-
-
-# The engines that can run a stream, by name; micro-batch is the only one yet.
-ENGINES: dict[str, type[MicroBatchStream]] = {"micro_batch": MicroBatchStream}
 
 
 class Streams:
@@ -168,9 +199,11 @@ class Streams:
     ) -> None:
         self._session, self._models, self._tell = session, models, tell
         self._lock = threading.Lock()
-        self._running: dict[str, MicroBatchStream] = {}
+        self._running: dict[str, SparkStream] = {}
+        self._slots = slots.Slots(session)
+        self._desk = ProgressDesk(session)
 
-    def start(self, spec: StreamSpec, engine: str = "micro_batch") -> None:
+    def start(self, spec: StreamSpec) -> None:
         """Start one.
 
         Raises:
@@ -182,12 +215,13 @@ class Streams:
                 self._forget(spec.stream_id, stream)
             self._tell(spec.stream_id, kind, details)
 
-        stream = ENGINES[engine](self._session, self._models, spec, tell)
+        stream = SparkStream(self._session, self._models, self._desk, spec, tell)
         with self._lock:
             if spec.stream_id in self._running:
                 raise StreamSetupError("stream_running", f"The stream {spec.stream_id} runs already.")
             self._running[spec.stream_id] = stream
         try:
+            self._slots.take(spec)
             stream.start()
         except BaseException as error:
             self._forget(spec.stream_id, stream)
@@ -215,7 +249,8 @@ class Streams:
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _forget(self, stream_id: str, stream: MicroBatchStream) -> None:
+    def _forget(self, stream_id: str, stream: SparkStream) -> None:
         with self._lock:
             if self._running.get(stream_id) is stream:
                 del self._running[stream_id]
+                self._slots.free(stream_id)
