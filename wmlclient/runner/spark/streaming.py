@@ -52,7 +52,7 @@ class SparkStream:
         self._queries = Queries(session, spec)
         self._query: Any = None
         self._single: single.SinglePass | None = None
-        self._repairing = False
+        self._repairing = self._told = False
         self._lock = threading.Lock()
         self._lag: dict[str, int] = {}
         self._offsets: dict[int, int] = {}
@@ -123,9 +123,9 @@ class SparkStream:
 
     def _watch(self) -> None:
         try:
-            self._await_running()
             while True:
                 try:
+                    self._await_running()
                     self._follow()
                 except Exception as error:
                     if self._stopping.is_set() or not self._may_repair(error):
@@ -133,7 +133,7 @@ class SparkStream:
                     logger.warning("stream %s: a batch failed (%s)", self.spec.stream_id, root_cause(error))
                     self._repairing = True
                 else:
-                    if not self._repairing or self._stopping.is_set():
+                    if not (self._repairing and self.realtime) or self._stopping.is_set():
                         break
                     self._repairing = False
                 self._begin()
@@ -164,12 +164,12 @@ class SparkStream:
     def _await_running(self) -> None:
         """Until the checkpoint holds where to start: from then on no record can be missed."""
         pinned = Path(self.spec.checkpoint_dir) / "sources" / "0" / "0"
-        while True:
+        while not self._told:
             if self._query.awaitTermination(50):
                 return
             if pinned.is_file() and not str(self._query.status().message()).startswith("Initializing"):
                 self._tell("running", {"query_id": str(self._query.id())})
-                return
+                self._told = True
 
     def _take(self, progress: dict[str, Any]) -> None:
         """A batch is done; called by the thread that the JVM calls."""
