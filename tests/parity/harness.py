@@ -34,7 +34,8 @@ def rows_each(tests: int) -> int:
 
 
 SINGLE = 200  # rows that are also scored one by one
-WHOLE = 1_000  # rows without a null that are scored once more, in columns
+WHOLE = 1_000  # rows of one form and without a null that are scored once more, in columns
+FORMS = 4  # forms of rows of which there are so many
 REFUSED = 2  # rows that the scorer refuses, which Spark is asked to score, too
 
 SPARK_3 = VERSION.startswith("3.")
@@ -54,6 +55,11 @@ class Proof:
     def bit_equal(self) -> bool:
         """Whether not one bit differs; of Spark 3, which adds up in another order, whether 1e-12 holds."""
         return self.comparison.largest_difference <= (parity.TOLERANCE if SPARK_3 else 0.0)
+
+
+def _is_sparse(value: Any) -> bool:
+    """Whether a value as JSON has it is a sparse vector: its size, its indices, its values."""
+    return isinstance(value, list) and len(value) == 3 and isinstance(value[1], list)
 
 
 def prove(
@@ -112,11 +118,17 @@ def prove(
     assert comparison.mismatches == 0, f"{comparison.mismatches} differ: {comparison.examples}"
     assert comparison.rows == len(scored)
 
-    # A null sends a whole column to the row functions, so the column functions get rows without one.
-    whole = [n for n in scored if None not in table[n]][:WHOLE]
-    columns = scorer.run(fields, [table[n] for n in whole]).values
-    for n, values in zip(whole, columns, strict=True):
-        assert repr(values) == repr(native.values[n]), f"row {n} differs in a table without nulls"
+    # A null sends a whole column to the row functions, and so do dense and sparse vectors in one: the column functions
+    # get rows without nulls, and of one form.
+    forms: dict[tuple[bool, ...], list[int]] = {}
+    for n in scored:
+        if None not in table[n]:
+            forms.setdefault(tuple(map(_is_sparse, table[n])), []).append(n)
+    for alike in sorted(forms.values(), key=len)[-FORMS:]:
+        whole = alike[:WHOLE]
+        columns = scorer.run(fields, [table[n] for n in whole]).values
+        for n, values in zip(whole, columns, strict=True):
+            assert repr(values) == repr(native.values[n]), f"row {n} differs in a table of its like"
 
     step = max(1, len(table) // SINGLE)
     for n in range(0, len(table), step):
