@@ -556,7 +556,8 @@ class DeploymentsOperations:
         and answers 204; so does a batch, which is cancelled or, once it has ended, run again
         (extension of this service); an online deployment takes ``replace`` of ``/name`` and
         ``/description``\\ , or (extension of this service) of ``/deployed_version/url`` by the address
-        of a version of its model, and answers 200.
+        of a version of its model, and answers 200; a native stream takes the latter, too, while it
+        runs.
 
         :param instance_id: Identity of the service instance. Required.
         :type instance_id: str
@@ -592,7 +593,8 @@ class DeploymentsOperations:
         and answers 204; so does a batch, which is cancelled or, once it has ended, run again
         (extension of this service); an online deployment takes ``replace`` of ``/name`` and
         ``/description``\\ , or (extension of this service) of ``/deployed_version/url`` by the address
-        of a version of its model, and answers 200.
+        of a version of its model, and answers 200; a native stream takes the latter, too, while it
+        runs.
 
         :param instance_id: Identity of the service instance. Required.
         :type instance_id: str
@@ -626,7 +628,8 @@ class DeploymentsOperations:
         and answers 204; so does a batch, which is cancelled or, once it has ended, run again
         (extension of this service); an online deployment takes ``replace`` of ``/name`` and
         ``/description``\\ , or (extension of this service) of ``/deployed_version/url`` by the address
-        of a version of its model, and answers 200.
+        of a version of its model, and answers 200; a native stream takes the latter, too, while it
+        runs.
 
         :param instance_id: Identity of the service instance. Required.
         :type instance_id: str
