@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import requests
+from attrs import evolve
 from contract_service import Service
 from ml_service import MlUser, first_user
 from process_service import credentials
@@ -24,7 +25,9 @@ from wmlclient.runner.kernels import guard
 from wmlclient.runner.processes import alive
 
 MIB = 1 << 20
-LIMITS = Limits(cpu_seconds=5, memory=768 * MIB, processes=12, file_size=MIB, open_files=256, console=1000)
+LIMITS = Limits(
+    cpu_seconds=5, memory=768 * MIB, processes=12, file_size=MIB, open_files=256, console=1000, disk=8 * MIB
+)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +82,15 @@ class TestLimits:
         done = user.run(own, "with open('big', 'wb') as file: file.write(bytes(2 << 20))")
         assert done["errorMessage"] == "OSError: [Errno 27] File too large"
         assert len(user.operation("getSessionFile", own, "big").body) == MIB
+
+    def test_size_of_all_files(self, user: MlUser, own: str) -> None:
+        code = (
+            "import itertools, time\n"
+            "for i in itertools.count():\n"
+            "    with open(f'part{i}', 'wb') as file: file.write(bytes(1 << 20))\n"
+            "    time.sleep(0.02)"
+        )
+        gone(user, own, user.run(own, code), "its files took more than 8 MiB")
 
     def test_open_files(self, user: MlUser, own: str) -> None:
         done = user.run(own, "found = [open('/dev/null') for _ in range(1000)]")
@@ -185,6 +197,33 @@ class TestApart:
         assert user.value(apart, "[int(each) for each in os.listdir('/proc') if each.isdigit()]") == [1, 2]
         done = user.run(apart, "os.kill(pid, 0)", pid=os.getpid())
         assert done["errorMessage"].startswith("ProcessLookupError")
+
+    def test_there_is_no_network(self, user: MlUser, apart: str) -> None:
+        code = (
+            "import socket\n"
+            "names = [name for _, name in socket.if_nameindex()]\n"
+            "own = socket.create_server(('127.0.0.1', 0))\n"
+            "socket.create_connection(own.getsockname()).close()\n"
+            "socket.create_connection(('127.0.0.1', port), 5)"
+        )
+        port = int(user.service.url.rpartition(":")[2])
+        done = user.run(apart, code, port=port)
+        assert done["errorMessage"].startswith("ConnectionRefusedError")
+        assert user.value(apart, "names") == ["lo"]
+
+    def test_network_where_it_is_wanted(self, serve: Callable[..., Service]) -> None:
+        open_to_it = first_user(serve(session_limits=evolve(LIMITS, network=True)))
+        id = open_to_it.start()
+        port = int(open_to_it.service.url.rpartition(":")[2])
+        code = "import socket\nsocket.create_connection(('127.0.0.1', port), 5).close()"
+        assert open_to_it.run(id, code, port=port)["success"]
+        open_to_it.operation("closeSessionByForce", id)
+
+    def test_the_runners_environment_is_not_there(self, user: MlUser, apart: str) -> None:
+        found = user.value(apart, "open(f'/proc/{pid}/environ').read()", pid="self")
+        assert "WMLCLIENT" not in found
+        done = user.run(apart, "open(f'/proc/{pid}/environ').read()", pid=os.getpid())
+        assert done["errorMessage"].startswith("FileNotFoundError")
 
     def test_it_cannot_undo_that(self, user: MlUser, apart: str) -> None:
         code = (

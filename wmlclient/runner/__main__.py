@@ -79,6 +79,18 @@ from .settings import DEFAULT_PORT, Settings
     help="MiB of memory that a session may use.",
 )
 @click.option(
+    "--session-disk",
+    type=click.IntRange(min=1),
+    default=4096,
+    show_default=True,
+    help="MiB that the files of a session may take.",
+)
+@click.option(
+    "--session-network",
+    is_flag=True,
+    help="Let code in sessions and web services use the machine's network, this runner's port too.",
+)
+@click.option(
     "--one-row-predict",
     is_flag=True,
     help="scikit-learn in sessions and web services takes one row where it wants a table, as until 2017.",
@@ -133,6 +145,8 @@ def serve(
     allow_foreign_classes: bool,
     session_idle: float,
     session_memory: int,
+    session_disk: int,
+    session_network: bool,
     one_row_predict: bool,
     data_folders: tuple[Path, ...],
     max_models: int | None,
@@ -166,7 +180,9 @@ def serve(
         data_folders=data_folders,
         quotas=Quotas(max_models, max_deployments, deployment_calls, prediction_calls, other_calls),
         sessions=sessions.Settings(idle=session_idle),
-        session_limits=kernels.Limits(memory=session_memory << 20),
+        session_limits=kernels.Limits(
+            memory=session_memory << 20, disk=session_disk << 20, network=session_network
+        ),
         directory=None if directory is None else _directory(directory),
         issuer=None if issuer is None else _issuer(issuer),
         one_row_predict=one_row_predict,

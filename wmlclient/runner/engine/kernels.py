@@ -39,16 +39,20 @@ class Limits:
         memory: Bytes of memory, of all its processes together.
         processes: Number of processes.
         file_size: Bytes of each file that it writes.
+        disk: Bytes of all files in its folder together.
         open_files: Number of open files of each process.
         console: Characters that are kept of what an execution prints.
+        network: Whether it has the machine's network; where it has not, it has a loopback of its own.
     """
 
     cpu_seconds: int = 3600
     memory: int = 4 << 30
     processes: int = 64
     file_size: int = 2 << 30
+    disk: int = 4 << 30
     open_files: int = 1024
     console: int = 1 << 20
+    network: bool = False
 
 
 @frozen

@@ -1,7 +1,7 @@
 """Starts a session's process, limits it, watches it, and takes everything it started along when it ends.
 
-Where the system allows (Linux with user namespaces), the process gets a world of its own: it sees no other process, and
-of the runner's folders only its session's.
+Where the system allows (Linux with user namespaces), the process gets a world of its own: it sees no other process, no
+network, and of the runner's folders only its session's.
 
 A program of its own, the standard library only: ``python -S -E guard.py JSON``. It hears ``interrupt`` lines on
 stdin and ends with it; on stdout it tells ``{"pid"}`` and at the end ``{"ended": reason}``.
@@ -10,11 +10,14 @@ stdin and ends with it; on stdout it tells ``{"pid"}`` and at the end ``{"ended"
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import json
 import os
 import resource
 import select
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -22,6 +25,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 WATCH_SECONDS = 0.25
+#: The folder is looked at once in so many turns, and so many files are a reason by themselves.
+DISK_TURNS, MOST_FILES = 4, 200_000
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -31,6 +36,8 @@ _CLONE_NEWNS = 0x00020000
 _CLONE_NEWIPC = 0x08000000
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWPID = 0x20000000
+_CLONE_NEWNET = 0x40000000
+_SIOCSIFFLAGS, _IFF_UP_RUNNING = 0x8914, 0x41
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
 _MS_BIND, _MS_REC, _MS_PRIVATE = 1 << 12, 1 << 14, 1 << 18
 
@@ -124,7 +131,7 @@ def possible() -> bool:
     if pid == 0:
         code = 1
         try:
-            separate()
+            separate(network=False)
             inner = os.fork()
             if inner == 0:
                 own_processes()
@@ -137,10 +144,11 @@ def possible() -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
-def separate() -> None:
-    """Give this process mounts of its own and its next child a world of its own, in which that is process 1."""
+def separate(network: bool) -> None:
+    """Give this process mounts, perhaps a network, of its own and its next child a world in which that is process 1."""
     user, group = os.getuid(), os.getgid()
-    _checked(_libc().unshare(_CLONE_NEWUSER | _CLONE_NEWNS | _CLONE_NEWPID | _CLONE_NEWIPC))
+    kinds = _CLONE_NEWUSER | _CLONE_NEWNS | _CLONE_NEWPID | _CLONE_NEWIPC
+    _checked(_libc().unshare(kinds if network else kinds | _CLONE_NEWNET))
     for name, text in (
         ("setgroups", "deny"),
         ("uid_map", f"{user} {user} 1"),
@@ -149,6 +157,10 @@ def separate() -> None:
         with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
             file.write(text)
     _mount(None, "/", None, _MS_REC | _MS_PRIVATE)
+    if not network:
+        # Libraries that talk to themselves over loopback, as Spark's do, find one.
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+            fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", _IFF_UP_RUNNING))
 
 
 def own_processes() -> None:
@@ -187,18 +199,17 @@ def _checked(result: int) -> None:
 
 
 def _mount(source: str | None, target: str, kind: str | None, flags: int, about: str | None = None) -> None:
-    words = [word.encode() if word is not None else None for word in (source, target, kind, about)]
+    words = [None if word is None else word.encode() for word in (source, target, kind, about)]
     _checked(_libc().mount(words[0], words[1], words[2], ctypes.c_ulong(flags), words[3]))
 
 
 def end_all(child: subprocess.Popen[bytes]) -> None:
     """Kill the child and everything below us, also what was started while we do."""
     for _ in range(200):
-        _kill_group(child.pid)
         below = descendants(os.getpid())
-        for pid in below:
+        for kill, pid in [(os.killpg, child.pid), *((os.kill, each) for each in below)]:
             try:
-                os.kill(pid, signal.SIGKILL)
+                kill(pid, signal.SIGKILL)
             except OSError:
                 pass
         reap(child)
@@ -225,13 +236,6 @@ def reap(child: subprocess.Popen[bytes]) -> None:
             return
 
 
-def _kill_group(pid: int) -> None:
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except OSError:
-        pass
-
-
 def why(code: int, limits: dict[str, int]) -> str:
     """The reason of an exit code."""
     if code == -signal.SIGXCPU:
@@ -248,6 +252,21 @@ def passed(below: list[int], limits: dict[str, int]) -> str | None:
     if memory(below) > limits["memory"]:
         return f"it used more than {limits['memory'] >> 20} MiB of memory"
     return None
+
+
+def full(folder: str, limits: dict[str, int]) -> str | None:
+    """The limit that the files of a folder pass, or None. What is sparse counts as what it takes."""
+    taken, files = 0, 0
+    for top, folders, names in os.walk(folder):
+        files += len(names) + len(folders)
+        for name in names:
+            try:
+                taken += os.lstat(os.path.join(top, name)).st_blocks * 512
+            except OSError:
+                continue
+        if files > MOST_FILES:
+            return f"it had more than {MOST_FILES} files"
+    return f"its files took more than {limits['disk'] >> 20} MiB" if taken > limits["disk"] else None
 
 
 def tell(**line: Any) -> None:
@@ -267,7 +286,7 @@ def main(order: dict[str, Any]) -> None:
     with open(order["log"], "ab") as log:
         try:
             if apart:
-                separate()
+                separate(bool(limits["network"]))
                 hide(order["hidden"], order["shown"])
                 child = first_process(order, limits, log)
             else:
@@ -281,7 +300,7 @@ def main(order: dict[str, Any]) -> None:
         tell(ended="its process cannot be started; its log says why")
         return
     tell(pid=pid, apart=apart)
-    tell(ended=watch(child, pid, limits, apart))
+    tell(ended=watch(child, pid, limits, apart, os.path.dirname(order["cwd"])))
 
 
 def program(order: dict[str, Any], log: Any, before: Callable[[], None]) -> subprocess.Popen[bytes]:
@@ -341,10 +360,11 @@ def program_of(first: subprocess.Popen[bytes]) -> int | None:
     return None
 
 
-def watch(child: subprocess.Popen[bytes], pid: int, limits: dict[str, int], apart: bool) -> str:
+def watch(child: subprocess.Popen[bytes], pid: int, limits: dict[str, int], apart: bool, folder: str) -> str:
     """Wait for the end, bring everything down, and say why."""
-    reason = None
+    reason, turn = None, 0
     while reason is None:
+        turn += 1
         ready, _, _ = select.select([0], [], [], WATCH_SECONDS)
         if ready:
             order = os.read(0, 4096)
@@ -363,6 +383,8 @@ def watch(child: subprocess.Popen[bytes], pid: int, limits: dict[str, int], apar
             below = descendants(os.getpid())
             # Process 1 is ours.
             reason = passed([each for each in below if not apart or each != child.pid], limits)
+            if reason is None and turn % DISK_TURNS == 0:
+                reason = full(folder, limits)
     end_all(child)
     return reason
 
