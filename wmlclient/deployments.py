@@ -11,7 +11,7 @@ from wmlclient.errors import BadRequestError, PayloadError
 from wmlclient.pages import Pages
 from wmlclient.payload import json_body
 from wmlclient.states import State
-from wmlclient.storage import StoredFile
+from wmlclient.storage import StoredFile, StoredTable
 from wmlclient.translate import translate
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def ends(source: Any, target: Any, dead_letter: Any) -> dict[str, Any]:
                 raise PayloadError("dead_letter: give a topic on the target's connection.")
             body["dead_letter"] = {"topic": str(dead_letter)}
         return body
-    files = (str, os.PathLike, StoredFile)
+    files = (str, os.PathLike, StoredFile, StoredTable)
     if isinstance(source, files) and isinstance(target, files) and dead_letter is None:
         return {
             "type": "batch",
@@ -161,7 +161,7 @@ def ends(source: Any, target: Any, dead_letter: Any) -> dict[str, Any]:
             "output": _end("target", target),
         }
     raise PayloadError(
-        "Give source= and target= both as Kafka topics for a stream, or both as files for a batch."
+        "Give source= and target= both as Kafka topics for a stream, or both as files or tables for a batch."
     )
 
 
@@ -173,6 +173,8 @@ def _topic(topic: Any) -> dict[str, Any]:
 
 def _end(end: str, file: Any) -> dict[str, Any]:
     """Input or output of a batch."""
+    if isinstance(file, StoredTable):
+        return file._to_wire(end)
     if isinstance(file, StoredFile):
         place = {"type": "cloudobjectstorage", "bucket": file.bucket, "filename": file.name}
         connection = {"connection": file.storage._to_wire()}

@@ -21,7 +21,7 @@ from wmlclient.waiting import Clock, poll
 
 if TYPE_CHECKING:
     from wmlclient.service import Service
-    from wmlclient.storage import StoredFile
+    from wmlclient.storage import StoredFile, StoredTable
     from wmlclient.topics import KafkaTopic
 
 
@@ -302,8 +302,8 @@ class Model:
         self,
         name: str,
         *,
-        source: KafkaTopic | StoredFile | str | os.PathLike[str] | None = None,
-        target: KafkaTopic | StoredFile | str | os.PathLike[str] | None = None,
+        source: KafkaTopic | StoredFile | StoredTable | str | os.PathLike[str] | None = None,
+        target: KafkaTopic | StoredFile | StoredTable | str | os.PathLike[str] | None = None,
         spark: SparkService | None = None,
         dead_letter: KafkaTopic | str | None = None,
         engine: str | None = None,
@@ -319,13 +319,14 @@ class Model:
         """Puts the model to work.
 
         Without ``source`` and ``target`` it is deployed online, and this waits until it is ready. With two Kafka
-        topics it becomes a stream, and with two files a batch; both return at once, and ``.wait()`` waits for them.
+        topics it becomes a stream, and with two files or tables a batch; both return at once, and ``.wait()`` waits
+        for them.
 
         Args:
             name: a name for the deployment.
-            source: the topic to read; or the file: a path on the service's machine, or a file of an
-                :class:`ObjectStorage`. The ending tells the format: CSV, JSON lines or Parquet.
-            target: the topic to write, or the file.
+            source: the topic to read; or a path on the service's machine, a file of an :class:`ObjectStorage` or a
+                table of a :class:`Database`. A file's ending tells its format: CSV, JSON lines, Parquet, Delta.
+            target: the topic to write, or the file or table.
             spark: the Spark service that runs a stream or scores a batch, instead of the native engine.
             dead_letter: topic, on the target's connection, for records that do not parse or score. By default the
                 target's name and ``.dead-letters``.

@@ -38,7 +38,8 @@ class ObjectStorage:
 
         Args:
             bucket: its bucket.
-            name: its key; the ending tells the format: ``.csv``, ``.json`` or ``.jsonl``, ``.parquet``.
+            name: its key; the ending tells the format: ``.csv``, ``.json`` or ``.jsonl``, ``.parquet``,
+                ``.delta`` for a table of Delta Lake.
         """
         return StoredFile(self, bucket, name)
 

@@ -193,6 +193,35 @@ def test_objects_of_an_s3_compatible_storage(batching: Service, model: wmlclient
     assert shown.entity["input"]["connection"]["secret_key"] == "********"
 
 
+def test_a_killed_upload_leaves_no_parts(
+    batching: Service, model: wmlclient.Model, storage: str, long: Path
+) -> None:
+    """A job that is killed in the middle of an upload: its parts are given up, and it runs again."""
+    there = wmlclient.ObjectStorage(storage, access_key="key", secret_key=SECRET)
+    batch = model.deploy("long", source=long, target=there.file("tweets", "long.parquet"))
+
+    def uploads() -> bool:
+        return "<UploadId>" in requests.get(f"{storage}/tweets?uploads", timeout=10).text
+
+    eventually(uploads, 120)
+    os.kill(job_of(batching, batch.id).pid, signal.SIGKILL)
+    with pytest.raises(errors.DeploymentFailedError, match="nothing was written"):
+        batch.wait()
+    eventually(lambda: not uploads(), 30)
+    assert requests.get(f"{storage}/tweets/long.parquet", timeout=10).status_code == 404
+
+
+def test_delta_tables_of_an_s3_compatible_storage(model: wmlclient.Model, storage: str) -> None:
+    deltalake = pytest.importorskip("deltalake")
+    there = wmlclient.ObjectStorage(storage, access_key="key", secret_key=SECRET)
+    table = there.file("tweets", "scored.delta")
+    model.deploy("delta", source=there.file("tweets", "in.csv"), target=table).wait(120)
+    options = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "us-east-1"}
+    options |= {"AWS_ENDPOINT_URL": storage, "AWS_ALLOW_HTTP": "true"}
+    made = deltalake.DeltaTable("s3://tweets/scored.delta", storage_options=options)
+    assert (made.version(), made.to_pyarrow_table()["id"].to_pylist()) == (0, [1, 3])
+
+
 @pytest.mark.parametrize(
     ("source", "target"),
     [("tweets/none.csv", "tweets"), ("nobody/in.csv", "tweets"), ("tweets/in.csv", "nobody")],

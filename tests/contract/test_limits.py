@@ -66,7 +66,8 @@ def test_a_trailing_slash_is_fine(service: Service, id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "params", [{"limit": "1e3"}, {"limit": "-1"}, {"limit": ""}, {"start": "-1"}, {"start": "9" * 30}]
+    "params",
+    [{"limit": "1e3"}, {"limit": "-1"}, {"limit": ""}, {"start": "-1"}, {"start": "9" * 30}, {"start": "3"}],
 )
 def test_a_wrong_query_is_400(service: Service, params: Any) -> None:
     answer = service.operation("PublishedModels_List", params=params)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,12 @@ def test_learning_from_feedback(root: Path, tmp_path: Path) -> None:
 
     phases = "['monitoring', 'training']"
     assert printed.splitlines() == ["30", f"COMPLETED {phases}", "True True", phases]
+
+
+def test_batches(root: Path, tmp_path: Path) -> None:
+    printed = run_python(runnable(root / "docs" / "howto" / "batch.md", "python"), "batch", tmp_path)
+
+    counts, bad, scored = [line for line in printed.splitlines() if line]
+    assert counts == "{'rows_read': 3, 'rows_written': 2, 'rows_bad': 1, 'rows_total': 3}"
+    assert json.loads(bad)["record"] == {"id": "six", "text": "so sad"}
+    assert scored.count("prediction=1.0") == 2

@@ -85,6 +85,19 @@ def test_the_session_is_used_and_left_as_it_was(
     assert body["sample"]["values"] == [list(row) for row in ROWS]
 
 
+def test_a_frame_of_spark_is_scored_in_its_session(
+    spark: Any, client: Client, fitted: Any, train: Any
+) -> None:
+    model = client.models.publish(fitted, "m", sample=train)
+    given = train.drop("mood").withColumn("note", train["text"])
+
+    found = model.score_frame(given)
+
+    assert found.sparkSession is given.sparkSession
+    assert found.columns == fitted.transform(given).columns
+    assert found.orderBy("id").collect() == fitted.transform(given).orderBy("id").collect()
+
+
 def test_spark_loads_what_was_uploaded(
     spark: Any, client: Client, stub: Stub, fitted: Any, pipeline: Any, train: Any, tmp_path: Path
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ class FakeJobs:
         self.specs: dict[str, BatchSpec] = {}
         self.started: list[BatchSpec] = []
         self.stopped: list[str] = []
+        self.swept: list[list[str]] = []
         self.listeners: dict[str, Callable[[BatchEvent], None]] = {}
 
     def start(self, spec: BatchSpec, on_event: Callable[[BatchEvent], None]) -> None:
@@ -38,6 +39,9 @@ class FakeJobs:
     def stop(self, job_id: str) -> None:
         self.stopped.append(job_id)
         self.specs.pop(job_id, None)
+
+    def sweep(self, places: Sequence[dict[str, Any]]) -> None:
+        self.swept.append([place["path"] for place in places])
 
     def close(self) -> None:
         self.specs.clear()

@@ -17,7 +17,7 @@ from wmlclient import scoring
 from wmlclient.runner.batch import reading, storage
 from wmlclient.runner.batch.failures import JobFailed
 from wmlclient.runner.batch.job import Job
-from wmlclient.runner.engine.errors import Forbidden, Invalid, NotSupported
+from wmlclient.runner.engine.errors import Forbidden, Invalid
 from wmlclient.runner.engine.places import Folders, batch_places
 
 SCHEMA = {"type": "struct", "fields": saved_models.TEXT_SCHEMA["fields"][:2]}
@@ -284,10 +284,10 @@ def test_places_of_an_object_storage() -> None:
     ("changes", "error", "message"),
     [
         ({"type": "kafka"}, Invalid, "reads and writes files"),
-        ({"type": "dashdb"}, NotSupported, "tables of a database"),
+        ({"type": "dashdb"}, Invalid, "input.source.tablename"),
         ({"filename": ""}, Invalid, "input.source.filename"),
         ({"bucket": "a/b"}, Invalid, "input.source.bucket"),
-        ({"fileformat": "xlsx"}, Invalid, "one of csv, json and parquet"),
+        ({"fileformat": "xlsx"}, Invalid, "one of csv, json, parquet and delta"),
         ({"firstlineheader": "maybe"}, Invalid, "true"),
         ({"filename": "out.csv"}, Invalid, "over its own source"),
     ],

@@ -14,17 +14,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from typing import IO, Any
 
-import orjson
 import pyarrow as pa
 
 from wmlclient.runner import lines
-from wmlclient.runner.batch import reading, scorers, writing
+from wmlclient.runner.batch import ends, reading, scorers
 from wmlclient.runner.batch.failures import JobFailed
 from wmlclient.runner.batch.spark import SparkChunks
-from wmlclient.runner.batch.storage import Output, explained, files
+from wmlclient.runner.batch.storage import explained
 from wmlclient.runner.batch.tables import input_types, plain_rows
 
 logger = logging.getLogger("wmlclient.runner.batch")
@@ -59,28 +57,16 @@ class Job:
         Raises:
             JobFailed: It failed; nothing was written.
         """
-        job, source, target = self._job, self._job["source"], self._job["target"]
-        inputs, outputs = files(source, job["id"]), files(target, job["id"])
-        opened = explained(lambda: inputs.open(source), source, "read")
-        with opened, ExitStack() as made:
-            reader = explained(
-                lambda: reading.read(opened, source["format"], source["header"], input_types(job["schema"])),
-                source,
-                "read",
-            )
+        source, target = self._job["source"], self._job["target"]
+        with ends.source(self._job, input_types(self._job["schema"])) as reader:
             self._total = reader.total
-            output = explained(lambda: outputs.create(target), target, "written")
-            made.callback(output.discard)
-            bad = _BadRows(lambda: explained(lambda: outputs.create(job["bad_rows"]), target, "written"))
-            made.callback(bad.discard)
-            chunks = _explained(reader.chunks, source)
-            explained(lambda: self._write(self._scored(chunks), output, bad), target, "written")
-            self._report(last=True)
-            explained(lambda: bad.commit(), job["bad_rows"], "written")
-            explained(output.commit, target, "written")
-            if not bad.count:
-                explained(lambda: outputs.remove(job["bad_rows"]), job["bad_rows"], "written")
-            made.pop_all()
+            output = ends.target(self._job)
+            try:
+                chunks = _explained(reader.chunks, source)
+                explained(lambda: output.take(self._tables(self._scored(chunks), output)), target, "written")
+            except BaseException:
+                output.discard()
+                raise
         return dict(self._counts)
 
     def _scored(self, chunks: Iterator[reading.Chunk]) -> Iterator[scorers.Scored]:
@@ -93,22 +79,31 @@ class Job:
         for chunk in chunks:
             yield scorers.Scored(chunk, *spark.score(chunk.table))
 
-    def _write(self, scored: Iterator[scorers.Scored], output: Output, bad: _BadRows) -> None:
-        target = self._job["target"]
-        writer: writing.Writer | None = None
+    def _tables(self, scored: Iterator[scorers.Scored], output: ends.Target) -> Iterator[pa.Table]:
+        any_rows = False
         for each in scored:
-            if writer is None:
-                writer = writing.writer(output.file, target["format"], target["header"], each.table.schema)
-            if len(each.table):
-                writer.write(each.table)
-            bad.add(each)
+            any_rows = True
+            self._put_aside(each, output)
             self._counts["rows_read"] += len(each.chunk.rows) + len(each.chunk.bad)
             self._counts["rows_written"] += len(each.table)
-            self._counts["rows_bad"] = bad.count
             self._report()
-        if writer is None:
+            yield each.table
+        if not any_rows:
             raise JobFailed("invalid_input_data", "The source holds no rows.")
-        writer.close()
+        self._report(last=True)
+
+    def _put_aside(self, scored: scorers.Scored, output: ends.Target) -> None:
+        found = [(each.row, each.reason, each.record) for each in scored.chunk.bad]
+        if scored.problems:
+            places = [place for place, _ in scored.problems]
+            records = plain_rows(scored.chunk.table.take(pa.array(places, pa.int64())), ())
+            found += [
+                (scored.chunk.rows[place], reason, record)
+                for (place, reason), record in zip(scored.problems, records, strict=True)
+            ]
+        for row, reason, record in sorted(found, key=lambda each: each[0]):
+            output.bad(row, reason, record)
+        self._counts["rows_bad"] += len(found)
 
     def _report(self, last: bool = False) -> None:
         now = time.monotonic()
@@ -120,40 +115,6 @@ class Job:
 def _explained(chunks: Iterator[reading.Chunk], source: dict[str, Any]) -> Iterator[reading.Chunk]:
     while (chunk := explained(lambda: next(chunks, None), source, "read")) is not None:
         yield chunk
-
-
-class _BadRows:
-    """The side file, made with the first row that goes there."""
-
-    def __init__(self, make: Callable[[], Output]) -> None:
-        self._make = make
-        self._output: Output | None = None
-        self.count = 0
-
-    def add(self, scored: scorers.Scored) -> None:
-        """The rows of a chunk that were left out."""
-        found = [(each.row, each.reason, each.record) for each in scored.chunk.bad]
-        if scored.problems:
-            places = [place for place, _ in scored.problems]
-            records = plain_rows(scored.chunk.table.take(pa.array(places, pa.int64())), ())
-            found += [
-                (scored.chunk.rows[place], reason, record)
-                for (place, reason), record in zip(scored.problems, records, strict=True)
-            ]
-        for row, reason, record in sorted(found, key=lambda each: each[0]):
-            if self._output is None:
-                self._output = self._make()
-            line = orjson.dumps({"row": row, "reason": reason, "record": record}, default=str)
-            self._output.file.write(line + b"\n")
-            self.count += 1
-
-    def commit(self) -> None:
-        if self._output is not None:
-            self._output.commit()
-
-    def discard(self) -> None:
-        if self._output is not None:
-            self._output.discard()
 
 
 class _Parent:

@@ -8,13 +8,15 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from wmlclient.runner import lines
+from wmlclient.runner.batch import on_spark
+from wmlclient.runner.batch.storage import Objects
 from wmlclient.runner.engine.ports import BatchEvent, BatchSpec, PortError, SparkPool, TransformFailed
 
 logger = logging.getLogger("wmlclient.runner.batch")
@@ -36,10 +38,42 @@ class BatchProcesses:
         self._spark = spark
         self._processes = processes or os.cpu_count() or 1
         self._jobs: dict[str, subprocess.Popen[bytes]] = {}
-        self._lock = threading.Lock()
+        self._on_spark: dict[str, on_spark.SparkRun] = {}
+        self._lock = threading.RLock()
 
     def start(self, spec: BatchSpec, on_event: Callable[[BatchEvent], None]) -> None:
         """See :class:`BatchRunner`."""
+        if not on_spark.can(spec):
+            return self._start_process(spec, on_event)
+        run = on_spark.SparkRun(spec, self._spark.get(spec.spark_master))
+        with self._lock:
+            self._on_spark[spec.job_id] = run
+        name = f"batch-{spec.job_id}"
+        threading.Thread(target=self._run_on_spark, args=(run, on_event), name=name, daemon=True).start()
+        return None
+
+    def _run_on_spark(self, run: on_spark.SparkRun, on_event: Callable[[BatchEvent], None]) -> None:
+        id, done = run.spec.job_id, None
+        try:
+            counts = run.score()
+            with self._lock:
+                if self._on_spark.get(id) is run:
+                    run.commit()
+                    del self._on_spark[id]
+                    done = counts
+        except Exception as error:
+            # In chunks it is slower, and told row by row; what fails there fails with its name.
+            logger.info("batch %s is not for Spark alone, so it goes in chunks: %s", id, error)
+        run.discard()
+        with self._lock:
+            if done is None and self._on_spark.get(id) is run:  # it was not stopped
+                del self._on_spark[id]
+                self._start_process(run.spec, on_event)
+        run.ended.set()
+        if done is not None:
+            on_event(BatchEvent(id, "completed", dict(done)))
+
+    def _start_process(self, spec: BatchSpec, on_event: Callable[[BatchEvent], None]) -> None:
         self._logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         log = self._logs / "batch.log"
         with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as sink:
@@ -62,14 +96,25 @@ class BatchProcesses:
     def stop(self, job_id: str) -> None:
         """See :class:`BatchRunner`."""
         with self._lock:
-            process = self._jobs.pop(job_id, None)
+            process, run = self._jobs.pop(job_id, None), self._on_spark.pop(job_id, None)
+        if run is not None:
+            run.cancel()
         if process is not None:
             _end(process)
+
+    def sweep(self, places: Sequence[dict[str, Any]]) -> None:
+        """See :class:`BatchRunner`."""
+        for place in places:
+            if place["kind"] == "s3" and place["format"] != "delta":
+                # The storage may be the very reason for which the job has failed.
+                with contextlib.suppress(Exception):
+                    Objects(place["connection"]).abort(place)
 
     def close(self) -> None:
         """End all jobs."""
         with self._lock:
             jobs, self._jobs = list(self._jobs.values()), {}
+            self._on_spark.clear()  # Spark itself is ended by the runner
         for process in jobs:
             _end(process)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -61,7 +61,7 @@ class Reader:
         total: How many there are, where the file says so.
     """
 
-    chunks: Iterator[Chunk]
+    chunks: Generator[Chunk, None, None]
     total: int | None = None
 
 
@@ -87,9 +87,44 @@ def read(file: Any, format: str, header: bool, types: dict[str, str]) -> Reader:
     return Reader(_of_csv(file, header, types) if format == "csv" else _of_lines(file, types))
 
 
-def _of_parquet(file: parquet.ParquetFile, types: dict[str, str]) -> Iterator[Chunk]:
+def read_folder(path: str, types: dict[str, str]) -> Reader:
+    """Read the Parquet files of a folder, as Spark writes them, in the order of their names.
+
+    Args:
+        path: The folder.
+        types: The model's input columns with their short types.
+
+    Raises:
+        JobFailed: ``invalid_input_data``: a file is no Parquet file.
+    """
+    from pyarrow import dataset
+
+    try:
+        found = dataset.dataset(path, format="parquet")
+        return of_dataset(found, types)
+    except pa.ArrowInvalid as error:
+        raise JobFailed("invalid_input_data", f"The source holds no Parquet files: {error}") from None
+
+
+def of_dataset(found: Any, types: dict[str, str]) -> Reader:
+    """The rows of a dataset of pyarrow."""
+    batches = found.to_batches(batch_size=ROWS, batch_readahead=2, fragment_readahead=1, use_threads=False)
+    sliced = (batch.slice(start, ROWS) for batch in batches for start in range(0, len(batch), ROWS))
+    return Reader(of_batches(sliced, types), found.count_rows())
+
+
+def _of_parquet(file: parquet.ParquetFile, types: dict[str, str]) -> Generator[Chunk, None, None]:
+    return of_batches(file.iter_batches(ROWS, use_threads=False), types)
+
+
+def of_batches(batches: Iterator[pa.RecordBatch], types: dict[str, str]) -> Generator[Chunk, None, None]:
+    """Typed rows as chunks.
+
+    Raises:
+        JobFailed: ``schema_mismatch``: a column is of a type that the model cannot read.
+    """
     first = 0
-    for batch in file.iter_batches(ROWS, use_threads=False):
+    for batch in batches:
         table = pa.Table.from_batches([batch])
         for name, short in types.items():
             if name in table.column_names:
@@ -120,7 +155,7 @@ def _fitting(column: pa.ChunkedArray, short: str, name: str) -> pa.ChunkedArray:
         ) from None
 
 
-def _of_csv(file: Any, header: bool, types: dict[str, str]) -> Iterator[Chunk]:
+def _of_csv(file: Any, header: bool, types: dict[str, str]) -> Generator[Chunk, None, None]:
     start = file.read(1 << 20)
     file.seek(0)
     names = next(csv.reader(io.StringIO(start.decode("utf-8-sig", "replace"))), [])
@@ -220,7 +255,7 @@ def _without(
     return Chunk(table.take(kept), [rows[place] for place in kept], sorted(bad, key=lambda each: each.row))
 
 
-def _of_lines(file: Any, types: dict[str, str]) -> Iterator[Chunk]:
+def _of_lines(file: Any, types: dict[str, str]) -> Generator[Chunk, None, None]:
     lines = ((number, line) for number, line in enumerate(file) if line.strip())
     extra: pa.Schema | None = None
     while some := list(itertools.islice(lines, ROWS)):
@@ -237,7 +272,7 @@ def _of_lines(file: Any, types: dict[str, str]) -> Iterator[Chunk]:
             rows.append(number)
         if extra is None:
             extra = _extra(records, types)
-        yield _of_records(records, rows, bad, types, extra)
+        yield of_records(records, rows, bad, types, extra)
 
 
 def _extra(records: list[dict[str, Any]], types: dict[str, str]) -> pa.Schema:
@@ -253,9 +288,18 @@ def _extra(records: list[dict[str, Any]], types: dict[str, str]) -> pa.Schema:
     return pa.schema(found)
 
 
-def _of_records(
+def of_records(
     records: list[dict[str, Any]], rows: list[int], bad: list[BadRow], types: dict[str, str], extra: pa.Schema
 ) -> Chunk:
+    """Rows as a chunk; one with a value that is not of its type is bad.
+
+    Args:
+        records: The rows, by column.
+        rows: Their numbers.
+        bad: Those that could not be read.
+        types: The model's input columns with their short types.
+        extra: The other columns that are carried through.
+    """
     kinds = {name: arrow_type(short) for name, short in types.items()} | {
         each.name: each.type for each in extra
     }

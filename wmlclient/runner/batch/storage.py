@@ -2,7 +2,7 @@
 
 What is written appears whole, by :meth:`Output.commit`, or not at all: a local file is renamed into its place, an
 object's parts become an object. What a killed job leaves is a file whose name begins with a dot, or parts that nobody
-sees; the next run of the job, or its deletion, removes the file.
+sees; the runner removes them once it knows of the job's end, and before the job's next run.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
+
+from wmlclient.runner import databases
 
 from .failures import JobFailed
 
@@ -72,6 +75,8 @@ class LocalFiles:
             file.flush()
             os.fsync(file.fileno())
             file.close()
+            if path.is_dir():  # the files of an earlier run, by Spark
+                shutil.rmtree(path)
             os.replace(part, path)
 
         def drop() -> None:
@@ -132,6 +137,18 @@ class Objects:
 
         return Output(file, finish, drop)
 
+    def abort(self, place: dict[str, Any]) -> None:
+        """Give up what a killed job has uploaded of an object: nobody sees it, and it would be kept for ever."""
+        found = self._fs.call_s3("list_multipart_uploads", Bucket=place["bucket"], Prefix=place["key"])
+        for upload in found.get("Uploads", ()):
+            if upload["Key"] == place["key"]:
+                self._fs.call_s3(
+                    "abort_multipart_upload",
+                    Bucket=place["bucket"],
+                    Key=upload["Key"],
+                    UploadId=upload["UploadId"],
+                )
+
     def remove(self, place: dict[str, Any]) -> None:
         """Remove an object that may be there."""
         if self._fs.exists(_key(place)):
@@ -149,6 +166,8 @@ def _key(place: dict[str, Any]) -> str:
 
 def shown(place: dict[str, Any]) -> str:
     """A place in the words of an error."""
+    if place["kind"] == "table":
+        return databases.shown(place)
     return repr(place["path"]) if place["kind"] == "file" else repr(f"{place['bucket']}/{place['key']}")
 
 
@@ -176,6 +195,8 @@ def explained(work: Callable[[], T], place: dict[str, Any], what: str) -> T:
 
 def _failure(error: Exception, place: dict[str, Any], what: str) -> JobFailed | None:
     name = shown(place)
+    if isinstance(error, databases.DatabaseError):
+        return JobFailed(error.code, error.message)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return JobFailed(
             "storage_full", f"{name} cannot be written: the disk is full. Free some space and run it again."
@@ -185,6 +206,8 @@ def _failure(error: Exception, place: dict[str, Any], what: str) -> JobFailed | 
             "file_not_found", f"{name} cannot be {what}: there is no such file, folder or bucket."
         )
     kind = f"{type(error).__module__}.{type(error).__name__} {error}"
+    if "TableNotFoundError" in kind:
+        return JobFailed("file_not_found", f"{name} cannot be {what}: there is no Delta table.")
     if isinstance(error, PermissionError) or re.search(
         r"InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|Forbidden|40[13]\b", kind
     ):
@@ -197,6 +220,7 @@ def _failure(error: Exception, place: dict[str, Any], what: str) -> JobFailed | 
         and isinstance(error, (OSError, ConnectionError))
         or "botocore" in kind
         or "aiohttp" in kind
+        or kind.startswith(("deltalake.", "_internal.", "deltalake._internal."))
     ):
         return JobFailed(
             "storage_unavailable",

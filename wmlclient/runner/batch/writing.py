@@ -74,7 +74,7 @@ class _Csv:
         )
 
     def write(self, table: pa.Table) -> None:
-        columns = [_text(column) if pa.types.is_nested(column.type) else column for column in table.columns]
+        columns = [as_text(column) if pa.types.is_nested(column.type) else column for column in table.columns]
         self._writer.write_table(pa.table(columns, schema=self._schema))
 
     def close(self) -> None:
@@ -112,7 +112,8 @@ def writer(file: Any, format: str, header: bool, schema: pa.Schema) -> Writer:
     return _Csv(file, schema, header) if format == "csv" else _Lines(file)
 
 
-def _text(column: pa.ChunkedArray) -> pa.Array:
+def as_text(column: pa.ChunkedArray) -> pa.Array:
+    """A column of vectors or arrays as JSON texts."""
     show = _online if column.type == VECTOR else _same
 
     def text(cell: Any) -> str:

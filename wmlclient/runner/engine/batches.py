@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -34,6 +35,9 @@ class NoBatches:
 
     def stop(self, job_id: str) -> None:
         """Nothing to stop."""
+
+    def sweep(self, places: Sequence[dict[str, Any]]) -> None:
+        """Nothing to remove."""
 
     def close(self) -> None:
         """Nothing to end."""
@@ -181,13 +185,17 @@ class BatchService:
         self._sweep(id)
 
     def _sweep(self, id: str) -> None:
-        """Remove what a job that was killed has left of its local files."""
+        """Remove what a job that was killed has left of its files and uploads."""
         deployment = self._store.deployments.get(id)
         if deployment is None:
             return
         with suppress(EngineError, OSError):
             places = self.places(deployment.body)
+            self._runner.sweep((places.target, places.bad_rows))
             for place in (places.target, places.bad_rows):
                 if place["kind"] == "file":
                     path = Path(place["path"])
-                    path.with_name(f".{path.name}.{id}.part").unlink(missing_ok=True)
+                    part = path.with_name(f".{path.name}.{id}.part")
+                    if part.is_dir():
+                        shutil.rmtree(part, ignore_errors=True)
+                    part.unlink(missing_ok=True)

@@ -40,7 +40,7 @@ _SHOWN = frozenset(
             "kafka_rest_url",
             "mqlight_lookup_url",
         ),
-        *("userid", "projectid", "region", "authurl", "url", "host", "db", "username"),
+        *("userid", "projectid", "region", "authurl", "url", "host", "port", "db", "username"),
         *("tenant_id", "tenant_id_full", "cluster_master_url", "instance_id", "plan"),
     )
 )

@@ -109,12 +109,13 @@ def online_changes(operations: Any, current: dict[str, Any]) -> dict[str, Any]:
     if not parsed or not replaces or len(set(paths)) != len(paths) or len(parsed) > len(_ONLINE_PATHS):
         raise Invalid(
             "patch_multiple_ops",
-            "Patch operation expects exactly one replace operation (or two: one of `/name`, one of `/description`).",
+            "Patch operation expects exactly one replace operation. Or two: one of `/name`, one of `/description`.",
         )
     if any(path not in _ONLINE_PATHS for path in paths):
         raise Invalid(
             "patch_not_supported",
-            "Patch operation is not allowed for instance of type `online` but on `/name` and `/description`.",
+            "Patch operation is not allowed for instance of type `online`; `/name`, `/description` and "
+            "`/deployed_version/url` can be replaced.",
         )
     try:
         changed: dict[str, Any] = jsonpatch.apply_patch(current, parsed)

@@ -10,8 +10,9 @@ from typing import Any, Literal
 from attrs import frozen
 
 from .errors import Forbidden, Invalid, NotSupported, field_error, missing
+from .sql_places import is_table, table_place
 
-Format = Literal["csv", "json", "parquet"]
+Format = Literal["csv", "json", "parquet", "delta"]
 
 _FORMATS: dict[str, Format] = {
     "csv": "csv",
@@ -19,11 +20,11 @@ _FORMATS: dict[str, Format] = {
     "jsonl": "json",
     "ndjson": "json",
     "parquet": "parquet",
+    "delta": "delta",
 }
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _URL = re.compile(r"https?://[^\s/@]+(/[^\s@]*)?")
-_DATABASES = frozenset(("dashdb", "db2", "postgresql", "jdbc"))
 
 
 @frozen
@@ -89,15 +90,25 @@ def batch_places(body: Mapping[str, Any], folders: Folders) -> BatchPlaces:
     mode = body["output"]["target"].get("writemode", "write")
     if mode != "write":
         raise field_error("output.target.writemode", f"`writemode` is `write`, not {str(mode)[:80]!r}.")
-    name = "path" if target["kind"] == "file" else "key"
-    bad_rows = {**target, name: f"{target[name]}.bad-rows.jsonl", "format": "json"}
+    if target["kind"] == "table":
+        bad_rows = {**target, "table": f"{target['table']}_bad_rows"}
+    else:
+        name = "path" if target["kind"] == "file" else "key"
+        bad_rows = {**target, name: f"{target[name]}.bad-rows.jsonl", "format": "json"}
     if _same(source, target) or _same(source, bad_rows):
         raise field_error("output.target.filename", "The batch would write over its own source.")
     return BatchPlaces(source, target, bad_rows)
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return all(one.get(key) == other.get(key) for key in ("kind", "path", "bucket", "key"))
+    where = ("kind", "path", "bucket", "key", "database", "table")
+    if any(one.get(key) != other.get(key) for key in where):
+        return False
+    # Objects of one name in two storages are two; so are tables in two databases.
+    places = [
+        {k: each.get("connection", {}).get(k) for k in ("url", "host", "port", "db")} for each in (one, other)
+    ]
+    return places[0] == places[1]
 
 
 def _place(body: Mapping[str, Any], side: str, end: str, folders: Folders) -> dict[str, Any]:
@@ -108,9 +119,9 @@ def _place(body: Mapping[str, Any], side: str, end: str, folders: Folders) -> di
     if not isinstance(place, Mapping):
         raise missing(f"{side}.{end}")
     where = f"{side}.{end}"
+    if is_table(place):
+        return table_place(part, side, end, folders.check)
     kind = str(place.get("type") or ("cloudobjectstorage" if part.get("connection") else "file"))
-    if kind in _DATABASES or "tablename" in place:
-        raise NotSupported("not_supported", f"`{where}`: tables of a database are not supported; use files.")
     name = place.get("filename")
     if not isinstance(name, str) or not name or _CONTROL.search(name):
         raise missing(f"{where}.filename")
@@ -121,7 +132,7 @@ def _place(body: Mapping[str, Any], side: str, end: str, folders: Folders) -> di
     if kind == "file":
         return {"kind": "file", "path": folders.check(name, f"{where}.filename"), **found}
     if kind not in ("cloudobjectstorage", "bluemixobjectstorage", "s3"):
-        raise field_error(f"{where}.type", f"A batch reads and writes files, not {kind[:80]!r}.")
+        raise field_error(f"{where}.type", f"A batch reads and writes files and tables, not {kind[:80]!r}.")
     bucket = place.get("bucket") or place.get("container")
     if not isinstance(bucket, str) or not _BUCKET.fullmatch(bucket):
         raise missing(f"{where}.bucket")
@@ -159,7 +170,8 @@ def _format(place: Mapping[str, Any], name: str, where: str) -> Format:
     found = _FORMATS.get(word.lower())
     if found is None:
         raise field_error(
-            f"{where}.fileformat", f"`{where}.fileformat` is one of csv, json and parquet, not {word[:40]!r}."
+            f"{where}.fileformat",
+            f"`{where}.fileformat` is one of csv, json, parquet and delta, not {word[:40]!r}.",
         )
     return found
 

@@ -6,7 +6,7 @@ tests. All values are plain data, so that they cross a process boundary as JSON.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -366,6 +366,10 @@ class BatchRunner(Protocol):
 
     def stop(self, job_id: str) -> None:
         """End a job, whose events then end, too. An unknown id is no error."""
+        ...
+
+    def sweep(self, places: Sequence[dict[str, Any]]) -> None:
+        """Remove what a job that does not run has left of an upload to these places. Never fails."""
         ...
 
     def close(self) -> None:

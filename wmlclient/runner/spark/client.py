@@ -196,7 +196,7 @@ class DriverProcess:
 
 def _error_of(op: str, error: dict[str, Any]) -> PortError:
     code, message = error["code"], error["message"]
-    if op in ("transform", "evaluate", "train"):
+    if op in ("transform", "evaluate", "train", "score_files"):
         return TransformFailed(message, code)
     if op == "start_stream":
         return StreamSetupError(code, message)

@@ -21,6 +21,7 @@ import attrs
 from wmlclient.runner import lines
 from wmlclient.runner.engine.ports import PortError
 from wmlclient.runner.spark.failures import root_cause
+from wmlclient.runner.spark.files import FileScorer
 from wmlclient.runner.spark.learner import Learner
 from wmlclient.runner.spark.models import ModelCache
 from wmlclient.runner.spark.session import Session
@@ -54,6 +55,7 @@ class Driver:
             self._session.start()
             models = ModelCache(self._session, self._foreign)
             self._transformer = Transformer(self._session, models)
+            self._files = FileScorer(self._session, models)
             self._learner = Learner(self._session, models, self._foreign)
             self._streams = Streams(self._session, models, self._event)
             ready = {"version": self._session.version, "jvm_pid": self._session.jvm_pid}
@@ -103,6 +105,12 @@ class Driver:
 
     def _op_transform(self, **args: Any) -> dict[str, Any]:
         return attrs.asdict(self._transformer.run(**args))
+
+    def _op_score_files(self, **args: Any) -> None:
+        self._files.run(**args)
+
+    def _op_cancel_files(self, job_id: str) -> None:
+        self._files.cancel(job_id)
 
     def _op_evaluate(self, **args: Any) -> dict[str, Any]:
         return self._learner.evaluate(**args)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from ...engine.errors import Invalid
 from ..registry import Call, Services
+from . import page_tokens
 from .views import Views
 
 
@@ -23,10 +22,11 @@ def start_of(call: Call) -> int | None:
     token: str | None = call.given["start"]
     if token is None:
         return None
-    if not re.fullmatch(r"[0-9]{1,18}", token):
+    try:
+        return page_tokens.decode(token, call.operation.path.rpartition("/")[2])
+    except ValueError:
         raise Invalid(
             "invalid_query_parameter_value",
             "The parameter start is not the token of a `next` link.",
             {"type": "parameter", "name": "start"},
-        )
-    return int(token)
+        ) from None

@@ -9,6 +9,7 @@ from ...engine import connections
 from ...engine.clock import iso
 from ...engine.schemas import input_schema, label_column
 from ...store import Definition, Deployment, Model, Page, Version
+from . import page_tokens
 
 T = TypeVar("T")
 
@@ -208,7 +209,8 @@ def page(
         "first": {"url": f"{url}?{urlencode(kept)}"},
     }
     if found.next is not None:
-        answer["next"] = {"url": f"{url}?{urlencode({**kept, 'start': found.next})}"}
+        start = page_tokens.encode(found.next, url.rpartition("/")[2])
+        answer["next"] = {"url": f"{url}?{urlencode({**kept, 'start': start})}"}
     return answer
 
 

@@ -1,0 +1,106 @@
+"""A batch that Spark does by itself: it reads, scores and writes, and no row passes through the runner.
+
+For Parquet on this machine, or on a disk that the cluster shares with it. The job is all or nothing: one row that
+Spark refuses, and the whole job is done again in chunks, which knows how to put rows aside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import threading
+import uuid
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+from pyarrow import dataset
+
+from wmlclient.runner.engine.ports import BatchSpec, PortError, SparkRunner, TransformFailed
+
+from .storage import part_name
+
+_SECONDS = 7 * 24 * 3600.0
+_CANCEL_SECONDS = 60.0
+
+
+def can(spec: BatchSpec) -> bool:
+    """Whether Spark can do a job by itself."""
+    ends = (spec.source, spec.target)
+    local = all(place["kind"] == "file" and place["format"] == "parquet" for place in ends)
+    return spec.engine == "spark" and local and os.path.exists(spec.source["path"])
+
+
+def rows_of(path: str) -> int:
+    """How many rows a Parquet file, or a folder of them, has."""
+    return int(dataset.dataset(path, format="parquet").count_rows())
+
+
+@frozen
+class SparkRun:
+    """One run of a job by Spark.
+
+    Attributes:
+        spec: The job.
+        spark: Where.
+        id: What Spark calls it; another one for each run, since a cancelled one stays cancelled.
+        ended: Set when nothing of it runs or is left.
+    """
+
+    spec: BatchSpec
+    spark: SparkRunner
+    id: str = field(factory=lambda: uuid.uuid4().hex)
+    ended: threading.Event = field(factory=threading.Event)
+
+    @property
+    def part(self) -> Path:
+        """Where it writes."""
+        return part_name(Path(self.spec.target["path"]), self.spec.job_id)
+
+    def score(self) -> dict[str, int]:
+        """Do it, but for the last step; the counts of rows.
+
+        Raises:
+            TransformFailed: Spark refuses a row, or a stage drops some.
+            SparkUnavailable: Spark cannot work.
+            OSError, pyarrow.ArrowException: A file cannot be read or written.
+        """
+        spec = self.spec
+        self.discard()
+        total = rows_of(spec.source["path"])
+        args: dict[str, Any] = {"job_id": self.id, "model_dir": spec.model_dir, "schema": spec.schema}
+        args |= {"source": spec.source["path"], "target": str(self.part)}
+        self.spark.job("score_files", args).result(_SECONDS)
+        written = rows_of(str(self.part)) if any(self.part.glob("*.parquet")) else 0
+        if written != total or not total:
+            raise TransformFailed("A stage of the model drops rows.")
+        return {"rows_read": total, "rows_written": written, "rows_bad": 0}
+
+    def commit(self) -> None:
+        """Let the target appear."""
+        _appear(self.part, Path(self.spec.target["path"]))
+        Path(self.spec.bad_rows["path"]).unlink(missing_ok=True)
+
+    def cancel(self) -> None:
+        """End it, also before it has begun; returns when it has ended."""
+        with contextlib.suppress(PortError, TimeoutError):
+            self.spark.job("cancel_files", {"job_id": self.id}).result(_CANCEL_SECONDS)
+        self.ended.wait(_CANCEL_SECONDS)
+
+    def discard(self) -> None:
+        """Remove what it has written so far."""
+        shutil.rmtree(self.part, ignore_errors=True)
+
+
+def _appear(part: Path, target: Path) -> None:
+    # A folder cannot replace another, or a file, in one step.
+    before = part.with_suffix(".before")
+    shutil.rmtree(before, ignore_errors=True)
+    if target.exists():
+        os.replace(target, before)
+    os.replace(part, target)
+    if before.is_dir():
+        shutil.rmtree(before, ignore_errors=True)
+    else:
+        before.unlink(missing_ok=True)
