@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from wmlclient.runner.streams.membership import Membership
+from wmlclient.runner.streams.membership import PLACELESS_SECONDS, Membership
 
 
 class LeavesBadly:
@@ -54,3 +56,17 @@ def test_an_end_that_is_not_known_is_no_lag() -> None:
     membership = Membership(lambda: LeavesBadly(), "t", 0)  # type: ignore[arg-type, return-value]
     membership.positions = {0: 7}
     assert membership.lag() == {}
+
+
+def test_one_without_a_place_for_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr("wmlclient.runner.streams.membership.time", clock)
+    membership = Membership(lambda: LeavesBadly(), "t", 0)  # type: ignore[arg-type, return-value]
+    assert not membership.lost()
+    now[0] = PLACELESS_SECONDS + 1
+    assert membership.lost()
+    membership.proof = "proof"
+    assert not membership.lost()
+    membership.rejoin()
+    assert not membership.lost()

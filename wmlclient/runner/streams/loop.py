@@ -57,6 +57,7 @@ class StreamLoop:
         self._stopping = threading.Event()
         self._trouble = 0
         self._careful = 0
+        self._dead = False
         self._reported = 0.0
         self._next: tuple[StreamSpec, StreamModel] | None = None
 
@@ -153,13 +154,21 @@ class StreamLoop:
         )
 
     def _disturbed(self, error: Any) -> None:
-        """The connection has trouble; the client goes on trying by itself."""
+        """The connection has trouble; the client goes on trying by itself, unless it says that it will not."""
         logger.info("%s", error)
         self.counts.last_error = error.str()
+        self._dead = self._dead or bool(error.fatal())
 
     # -- its work ---------------------------------------------------------------------------------------------
 
     def _turn(self, membership: Membership, delivery: Delivery, sender: Sender) -> None:
+        if self._dead or membership.lost():
+            # Such a client gives neither records nor errors any more.
+            logger.warning(
+                "joining the group as somebody new: %s", self.counts.last_error or "no place in it for long"
+            )
+            self._dead = False
+            membership.rejoin()
         try:
             messages = membership.take(1 if self._careful else MOST, _WAIT_SECONDS)
             if messages:

@@ -7,6 +7,7 @@ this worker. A worker that has lost them meanwhile, without knowing, shows an ol
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +17,9 @@ from wmlclient.runner.engine.ports import StreamSetupError
 from wmlclient.runner.streams.clients import ANSWER_SECONDS
 
 logger = logging.getLogger("wmlclient.runner.streams")
+
+#: A worker without a place in the group for so long asks for one anew.
+PLACELESS_SECONDS = 60.0
 
 _NO_OFFSET = 0  # offsets below are names: never committed, the end, ...
 _GONE = frozenset((KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE))
@@ -54,6 +58,7 @@ class Membership:
         self.joined = False
         self._changes = 0
         self._broken: Exception | None = None
+        self._placeless: float | None = None
         self._consumer = self._join()
 
     def _join(self) -> Consumer:
@@ -142,9 +147,19 @@ class Membership:
         self.positions, self.proof = {}, None
         self.close()
         # While it leaves it may be given partitions once more, and fails at them; that is no trouble of the next one.
-        self.positions, self.proof, self._broken = {}, None, None
+        self.positions, self.proof, self._broken, self._placeless = {}, None, None, None
         self._changes += 1
         self._consumer = self._join()
+
+    def lost(self) -> bool:
+        """Whether this worker has had no place in the group for longer than a rebalance takes."""
+        if self.proof is not None:
+            self._placeless = None
+            return False
+        now = time.monotonic()
+        if self._placeless is None:
+            self._placeless = now
+        return now - self._placeless > PLACELESS_SECONDS
 
     def lag(self) -> dict[int, int]:
         """Records that wait in each partition, as far as is known without asking."""
