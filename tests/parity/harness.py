@@ -35,6 +35,7 @@ def rows_each(tests: int) -> int:
 
 SINGLE = 200  # rows that are also scored one by one
 WHOLE = 1_000  # rows of one form and without a null that are scored once more, in columns
+NAMED = ("NaN", "Infinity", "-Infinity")
 FORMS = 4  # forms of rows of which there are so many
 REFUSED = 2  # rows that the scorer refuses, which Spark is asked to score, too
 
@@ -57,9 +58,11 @@ class Proof:
         return self.comparison.largest_difference <= (parity.TOLERANCE if SPARK_3 else 0.0)
 
 
-def _is_sparse(value: Any) -> bool:
-    """Whether a value as JSON has it is a sparse vector: its size, its indices, its values."""
-    return isinstance(value, list) and len(value) == 3 and isinstance(value[1], list)
+def _form(value: Any) -> Any:
+    """What vectors of a column have to share for a column function to take them: dense or sparse, and the size."""
+    if not isinstance(value, list) or not value or (isinstance(value[0], str) and value[0] not in NAMED):
+        return None
+    return ("sparse", value[0]) if len(value) == 3 and isinstance(value[1], list) else ("dense", len(value))
 
 
 def prove(
@@ -120,13 +123,16 @@ def prove(
 
     # A null sends a whole column to the row functions, and so do dense and sparse vectors in one: the column functions
     # get rows without nulls, and of one form.
-    forms: dict[tuple[bool, ...], list[int]] = {}
+    forms: dict[tuple[Any, ...], list[int]] = {}
     for n in scored:
         if None not in table[n]:
-            forms.setdefault(tuple(map(_is_sparse, table[n])), []).append(n)
+            forms.setdefault(tuple(map(_form, table[n])), []).append(n)
     for alike in sorted(forms.values(), key=len)[-FORMS:]:
         whole = alike[:WHOLE]
-        columns = scorer.run(fields, [table[n] for n in whole]).values
+        rows_alike = [table[n] for n in whole]
+        # What fails in columns is run again by rows, which would hide it.
+        scorer._plan(fields, rows_alike).table(rows_alike)
+        columns = scorer.run(fields, rows_alike).values
         for n, values in zip(whole, columns, strict=True):
             assert repr(values) == repr(native.values[n]), f"row {n} differs in a table of its like"
 

@@ -93,8 +93,10 @@ def test_every_operation_has_its_method(client: WatsonMlV3) -> None:
         for operation in item.values():
             group, method = (snake(part) for part in operation["operationId"].split("_"))
             assert callable(getattr(getattr(client, group), method)), operation["operationId"]
-    for name in document["definitions"]:
-        assert issubclass(getattr(m, name), object)
+    for name, definition in document["definitions"].items():
+        # What has no members has no class: any object will do.
+        if definition.keys() & {"properties", "allOf", "enum"}:
+            assert issubclass(getattr(m, name), object)
 
 
 def test_token_takes_its_own_authorization(stub: Stub, client: WatsonMlV3) -> None:

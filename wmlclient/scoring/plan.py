@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any
 
+import numpy as np
+
 from wmlclient.scoring.blocks import Block, DenseBlock, SparseBlock, rows_of
 from wmlclient.scoring.columns import Column, Drop, Frame, Invalid, Step
 from wmlclient.scoring.errors import InputError, RowDropped, RowError
@@ -120,8 +122,11 @@ class Plan:
         """The output columns for many rows; raises whatever a stage raises for any of them."""
         return self.through(list(map(list, zip(*values))), len(values))
 
+    @np.errstate(all="ignore")
     def through(self, columns: list[Any], count: int) -> list[Block]:
         """The output columns for some input columns; raises whatever a stage raises for any of their rows.
+
+        Infinity less infinity is NaN, as in Spark, without a warning.
 
         Args:
             columns: Lists of input values; where the type is double, it may be a float64 array. The list is changed.
