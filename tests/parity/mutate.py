@@ -281,9 +281,16 @@ BREAKS = [
     Break(
         "DecisionTree",
         "stages/trees_read.py",
+        "values[feature] <= split else",
+        "values[feature] < split else",
+        "test_trees.py::test_decision_tree_classifier",
+    ),
+    Break(
+        "RandomForest, thresholds alone",
+        "stages/trees_read.py",
         "values[feature] <= threshold else",
         "values[feature] < threshold else",
-        "test_trees.py::test_decision_tree_classifier",
+        "test_trees.py::test_thresholds_alone",
     ),
     Break(
         "LinearRegressionModel",
@@ -302,8 +309,8 @@ BREAKS = [
     Break(
         "IsotonicRegressionModel",
         "stages/isotonic.py",
-        "(low + high) >> 1",
-        "(low + high + 1) >> 1",
+        "y1 + divide((y2 - y1) * (key - x1), x2 - x1)",
+        "y1 + (y2 - y1) * divide(key - x1, x2 - x1)",
         "test_regression.py::test_isotonic_regression",
     ),
     Break(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -62,17 +63,19 @@ def ulps(value: float) -> tuple[float, float, float]:
     return value, math.nextafter(value, math.inf), math.nextafter(value, -math.inf)
 
 
-def edges(model: Any, size: int = SIZE, seed: int = SEED) -> list[list[Any]]:
+def edges(
+    model: Any, size: int = SIZE, seed: int = SEED, categories: Mapping[int, int] = CATEGORIES
+) -> list[list[Any]]:
     """Rows on the model's own edges: thresholds and the doubles beside them, and what no category is."""
     chance = random.Random(seed)
     found: dict[int, list[float]] = {
         at: [0.0, -0.0, 1.0, -1.0, 1e300, -1e-300, 4.9e-324] for at in range(size)
     }
-    assert " in {" in model.toDebugString, "no categorical split: the test would prove too little"
+    assert (" in {" in model.toDebugString) == bool(categories), "the test would prove too little"
     for feature, threshold in re.findall(r"feature (\d+) (?:<=|>) (\S+?)\)", model.toDebugString):
         found[int(feature)] += ulps(float(threshold))
     assert max(map(len, found.values())) > 12, "no thresholds were found"
-    for feature, count in CATEGORIES.items():
+    for feature, count in categories.items():
         if feature < size:
             found[feature] += [*map(float, range(count + 2)), 0.5, -1.0, 1.0000000000000002]
     odd = ["NaN", "Infinity", "-Infinity"]
@@ -202,6 +205,19 @@ def test_gbt_regressor(spark: Any, tmp_path: Path, loss: str) -> None:
     proven(spark, model, train, tmp_path, 10_000 if loss == "squared" else 1_000)
     if loss == "squared":
         proven(spark, varied(model, {"leafCol": "leaf"}), train, tmp_path, 1_000)
+
+
+def test_thresholds_alone(spark: Any, tmp_path: Path) -> None:
+    """Without a category there is another way down."""
+    from pyspark.ml.classification import RandomForestClassifier
+    from pyspark.ml.linalg import Vectors
+
+    data = [(label, Vectors.dense(values)) for label, values in rows(2)]
+    frame = spark.createDataFrame(data, ["label", "features"])
+    model = RandomForestClassifier(numTrees=3, maxDepth=6, seed=1).fit(frame)
+    schema = frame.select("features").schema
+    proof = prove(spark, model, schema, tmp_path, values=edges(model, categories={}), invalid=True, least=1.0)
+    assert proof.bit_equal
 
 
 def test_wide_sparse_vectors(spark: Any, tmp_path: Path) -> None:
