@@ -1,4 +1,4 @@
-"""Certificates of an authority of our own, for tests of TLS."""
+"""Certificates for tests of TLS: of an authority of our own, and one that signs itself."""
 
 from __future__ import annotations
 
@@ -50,6 +50,18 @@ class Authority:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         return Pair(signed.public_bytes(serialization.Encoding.PEM).decode(), text.decode())
+
+
+def self_signed() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    """A key and its certificate, of loopback."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), _name("127.0.0.1")
+    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    builder = (
+        _builder(name, name, key)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    )
+    return key, builder.sign(key, hashes.SHA256())
 
 
 def _name(text: str) -> x509.Name:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import loopback_certificate
+import certificates
 import waiting
 from attrs import frozen
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, pkcs12
@@ -66,7 +66,7 @@ def _entries() -> str:
 
 def _certificate(folder: Path) -> tuple[Path, Path]:
     """A key store and the certificate in it, of loopback."""
-    key, made = loopback_certificate.made()
+    key, made = certificates.self_signed()
     store, public = folder / "store.p12", folder / "ca.pem"
     store.write_bytes(
         pkcs12.serialize_key_and_certificates(b"ldap", key, made, None, BestAvailableEncryption(b"changeit"))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import loopback_certificate
+import certificates
 import requests
 from attrs import frozen
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -49,7 +49,7 @@ class Issued:
 @contextmanager
 def issuing(folder: Path) -> Iterator[Issued]:
     """An issuer until the end of the block."""
-    key, certificate = loopback_certificate.made()
+    key, certificate = certificates.self_signed()
     public = certificate.public_bytes(Encoding.PEM)
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (folder / "ca.pem").write_bytes(public)

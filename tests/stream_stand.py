@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from exactly_once import Heard, make_spec
 from waiting import eventually
 
@@ -52,3 +54,11 @@ class StreamStand:
         resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
         admin = AdminClient(connection(endpoint_of(self.broker, topic)))
         admin.incremental_alter_configs([resource])[resource].result(30)
+
+
+@pytest.fixture
+def stand(broker: Broker, tmp_path: Path) -> Iterator[StreamStand]:
+    """An engine whose streams end with the test."""
+    made = StreamStand(broker, tmp_path)
+    yield made
+    made.streams.close()

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from exactly_once import SCHEMA, headers_of, lost_and_double, places, read, send, tweet
 from stream_stand import StreamStand
 from waiting import eventually
 
-from wmlclient.runner.broker import Broker
 from wmlclient.runner.streams.clients import connection
 from wmlclient.testing import poison_records
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
-
-
-@pytest.fixture
-def stand(broker: Broker, tmp_path: Path) -> Iterator[StreamStand]:
-    made = StreamStand(broker, tmp_path)
-    yield made
-    made.streams.close()
 
 
 def test_every_kind_of_poison_goes_aside_whole_and_no_good_record_is_lost(stand: StreamStand) -> None:

@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,17 +25,9 @@ from stream_stand import StreamStand
 from waiting import eventually
 
 from wmlclient import scoring
-from wmlclient.runner.broker import Broker
 from wmlclient.runner.engine.ports import StreamSpec
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
-
-
-@pytest.fixture
-def stand(broker: Broker, tmp_path: Path) -> Iterator[StreamStand]:
-    made = StreamStand(broker, tmp_path)
-    yield made
-    made.streams.close()
 
 
 def test_records_end_to_end_and_on_after_a_stop(stand: StreamStand) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import fastavro
@@ -15,7 +13,6 @@ from schema_registry import schema_registry
 from stream_stand import StreamStand
 from waiting import eventually
 
-from wmlclient.runner.broker import Broker
 from wmlclient.runner.streams.registry import frame
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
@@ -25,13 +22,6 @@ TWEET: dict[str, Any] = {
     "name": "Tweet",
     "fields": [{"name": "id", "type": "int"}, {"name": "text", "type": "string"}],
 }
-
-
-@pytest.fixture
-def stand(broker: Broker, tmp_path: Path) -> Iterator[StreamStand]:
-    made = StreamStand(broker, tmp_path)
-    yield made
-    made.streams.close()
 
 
 def avro(number: int, record: dict[str, Any]) -> bytes:

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,19 +16,11 @@ from stream_stand import StreamStand
 from waiting import eventually
 
 from wmlclient import scoring
-from wmlclient.runner.broker import Broker
 from wmlclient.runner.engine.ports import StreamSetupError
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 SWAPS = 20
-
-
-@pytest.fixture
-def stand(broker: Broker, tmp_path: Path) -> Iterator[StreamStand]:
-    made = StreamStand(broker, tmp_path)
-    yield made
-    made.streams.close()
 
 
 def test_versions_change_under_load_and_each_record_has_one(stand: StreamStand, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ a bind with that entry's name and the password then decides.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import ssl
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
+from . import members
 from .users import CONTRIBUTOR, OWNER, READER, Caller, DirectoryUnavailable
 
 logger = logging.getLogger("wmlclient.runner.users")
@@ -95,31 +95,18 @@ def read_settings(path: Path) -> DirectorySettings:
     Raises:
         DirectoryRefused: It cannot be read, or says what is none.
     """
-    try:
-        members = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        # The text of a JSON error quotes nothing of the file.
-        raise DirectoryRefused(f"{path} cannot be read: {error}") from None
-    return settings_of(members)
+    return settings_of(members.read(path, DirectoryRefused))
 
 
-def settings_of(members: Any) -> DirectorySettings:
+def settings_of(given: Any) -> DirectorySettings:
     """Settings from a mapping.
 
     Raises:
         DirectoryRefused: A member is unknown, missing or of another type.
     """
-    known: Mapping[str, Any] = {each.name: each for each in DirectorySettings.__attrs_attrs__}
-    if not isinstance(members, dict) or "url" not in members:
-        raise DirectoryRefused("`url` is missing: the directory's address.")
-    unknown = sorted(set(members) - set(known))
-    if unknown:
-        raise DirectoryRefused(f"Unknown: {', '.join(unknown)}. Known are: {', '.join(known)}.")
     kinds = {"starttls": bool, "plain": bool, "seconds": (int, float)}
-    for key, value in members.items():
-        if value is not None and not isinstance(value, kinds.get(key, str)):  # type: ignore[arg-type]
-            raise DirectoryRefused(f"`{key}` is of another type.")
-    return DirectorySettings(**members)
+    needed = {"url": "the directory's address."}
+    return members.settings(DirectorySettings, given, kinds, DirectoryRefused, needed)
 
 
 class Directory:

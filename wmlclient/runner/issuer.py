@@ -19,6 +19,7 @@ import jwt
 import requests
 from attrs import field, frozen
 
+from . import members
 from .problems import Problem
 from .users import CONTRIBUTOR, OWNER, READER, USER_NAME, Caller, Users
 
@@ -99,21 +100,9 @@ def read_settings(path: Path) -> IssuerSettings:
     Raises:
         IssuerRefused: It cannot be read, or says what is none.
     """
-    try:
-        members = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise IssuerRefused(f"{path} cannot be read: {error}") from None
-    known = [each.name for each in IssuerSettings.__attrs_attrs__]
-    if not isinstance(members, dict) or not {"url", "audience"} <= set(members):
-        raise IssuerRefused("`url` and `audience` have to be given.")
-    unknown = sorted(set(members) - set(known))
-    if unknown:
-        raise IssuerRefused(f"Unknown: {', '.join(unknown)}. Known are: {', '.join(known)}.")
-    kinds: dict[str, Any] = {"algorithms": list, "leeway": (int, float)}
-    for key, value in members.items():
-        if value is not None and not isinstance(value, kinds.get(key, str)):
-            raise IssuerRefused(f"`{key}` is of another type.")
-    return IssuerSettings(**members)
+    kinds = {"algorithms": list, "leeway": (int, float)}
+    needed = {"url": "the issuer's address.", "audience": "whom tokens have to be for."}
+    return members.settings(IssuerSettings, members.read(path, IssuerRefused), kinds, IssuerRefused, needed)
 
 
 class Issuer:
