@@ -19,6 +19,8 @@ from wmlclient.runner.engine.scorers import Live
 DEEP = b"[" * 100_000 + b"]" * 100_000
 BODIES = [id for id, operation in OPERATIONS.items() if operation.validator is not None]
 SCORES = ["Deployments_Score", "InstanceDeployments_Score"]
+ANY_OBJECT = ["Learning_PutConfiguration", "Learning_CreateIteration"]
+"""What these take has no member that has to be there; whether the model is there is asked first."""
 
 
 @pytest.fixture
@@ -56,8 +58,15 @@ def test_what_is_no_json_is_400(service: Service, ids: dict[str, str], id: str, 
     assert (answer.status, answer.code) == (400, wanted)
 
 
-@pytest.mark.parametrize("body", [None, True, 7, "x", [[]], {}, {"x": 1}, [1, 2], {"fields": 1, "values": 2}])
-@pytest.mark.parametrize("id", BODIES)
+@pytest.mark.parametrize(
+    ("id", "body"),
+    [
+        (id, body)
+        for id in BODIES
+        for body in (None, True, 7, "x", [[]], {}, {"x": 1}, [1, 2], {"fields": 1, "values": 2})
+        if id not in ANY_OBJECT or not isinstance(body, dict)
+    ],
+)
 def test_json_of_another_form_is_400(service: Service, ids: dict[str, str], id: str, body: Any) -> None:
     answer = service.operation(id, ids=ids, data=json.dumps(body).encode())
     assert answer.status == 400
