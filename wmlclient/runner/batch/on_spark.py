@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
-from pyarrow import dataset
 
 from wmlclient.runner.engine.ports import BatchSpec, PortError, SparkRunner, TransformFailed
 
@@ -34,6 +33,9 @@ def can(spec: BatchSpec) -> bool:
 
 def rows_of(path: str) -> int:
     """How many rows a Parquet file, or a folder of them, has."""
+    # Here, as it brings pandas: 100 MB that a service without such a job does without.
+    from pyarrow import dataset
+
     return int(dataset.dataset(path, format="parquet").count_rows())
 
 
