@@ -100,6 +100,17 @@ def create(
     return deployment
 
 
+def create_of_service(service: Service, url: str, body: Mapping[str, Any]) -> Deployment:
+    """Asks for a deployment of the web service at an address; does not wait for it."""
+    with translate():
+        resource = service.api.instance_deployments.create(
+            service.instance_id, json_body({**body, "deployable_asset_url": url})
+        )
+    deployment = Deployment(service, resource)
+    service.note("deployment", deployment.id)
+    return deployment
+
+
 def create_stream(
     service: Service, model_id: str, body: Mapping[str, Any], spark: SparkService | None
 ) -> Deployment:

@@ -48,6 +48,11 @@ class MlService:
         """Base URL."""
         return self._service.url
 
+    @property
+    def scoring(self) -> Service:
+        """The scoring service, whose user and connections these are."""
+        return self._service
+
     def call(
         self,
         method: str,

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from wmlclient import display, functions
 from wmlclient.batches import Batch
-from wmlclient.errors import CodeError, ConfigError, NotFoundError
+from wmlclient.errors import CodeError, ConfigError, NotFoundError, PayloadError
 from wmlclient.mlservice import MlService, models
 from wmlclient.sessions import Sessions
 from wmlclient.translate import translate
 from wmlclient.values import from_json, to_json
+
+if TYPE_CHECKING:
+    from wmlclient.deployment import Deployment
+    from wmlclient.topics import KafkaTopic
 
 __all__ = ["WebService", "WebServices"]
 
@@ -193,6 +198,60 @@ class WebService:
         path = (*self.path, "batch")
         answer = self._service.call("POST", path, bodies, {"parallelCount": parallel}).json()
         return Batch(self._service, path, str(answer["batchExecutionId"]), self.decoded)
+
+    def deploy(
+        self,
+        name: str,
+        *,
+        source: KafkaTopic,
+        target: KafkaTopic,
+        dead_letter: KafkaTopic | str | None = None,
+        delivery: str | None = None,
+        workers: int | None = None,
+        receipts: bool | None = None,
+        description: str | None = None,
+    ) -> Deployment:
+        """Runs it for each record of a Kafka topic; returns at once, and ``.wait()`` waits until it runs.
+
+        A record is a JSON object with a member for each input. It goes on to ``target`` with the outputs as members,
+        in the place of members of their names. A record for which the function raises goes to ``dead_letter``, with
+        the reason. The stream goes with the service: an update restarts it where it was, a deletion deletes it.
+
+        Args:
+            name: a name for the deployment.
+            source: the topic to read.
+            target: the topic to write.
+            dead_letter: topic, on the target's connection, for records that cannot be read or fail. By default the
+                target's name and ``.dead-letters``.
+            delivery: ``"exactly_once"``, the default within one cluster, or ``"at_least_once"``. Exactly once is what
+                is written to Kafka; what the function does elsewhere may happen again after an accident.
+            workers: processes that share the partitions; 1 by default. Each has service processes of its own.
+            receipts: whether each record written names its source in its headers.
+            description: what it is for.
+
+        Raises:
+            PayloadError: source and target are no Kafka topics.
+            BadRequestError: the service refuses it.
+
+        Example:
+            >>> stream = service.deploy("sums", source=kafka.topic("in"), target=kafka.topic("out"))  # doctest: +SKIP
+            >>> stream.wait().state                                                                  # doctest: +SKIP
+            <State.READY: 'ready'>
+        """
+        from wmlclient import deployments
+
+        wishes = deployments.wishes(None, delivery, workers, receipts, None)
+        body = {"name": name, **deployments.ends(source, target, dead_letter), **wishes}
+        if body["type"] != "stream":
+            raise PayloadError(
+                "A web service runs files by .batch(records); give source= and target= as Kafka topics."
+            )
+        if description is not None:
+            body["description"] = description
+        url = "/".join([self._service.url, "services", *(quote(part, safe="") for part in self.path[1:])])
+        deployment = deployments.create_of_service(self._service.scoring, url, body)
+        deployment._kafka = source.connection
+        return deployment
 
     def swagger(self) -> dict[str, Any]:
         """Its own Swagger document."""

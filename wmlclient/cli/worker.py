@@ -119,6 +119,11 @@ def _check(deployment: Deployment) -> None:
             f"Deployment {deployment.name!r} is no native stream (kind {deployment.kind}, engine "
             f"{deployment.engine or 'not known yet'}); only those have workers."
         )
+    if deployment.version is None:
+        raise PayloadError(
+            f"Deployment {deployment.name!r} runs a web service, whose code runs at the service alone. Deploy it with "
+            "workers=N."
+        )
 
 
 def _spec(client: Client, deployment: Deployment, kafka: KafkaConnection, folder: Path) -> Any:

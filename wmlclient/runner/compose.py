@@ -135,13 +135,13 @@ def topic_admin(embedded: Embedded) -> TopicAdmin:
     return Topics(embedded)
 
 
-def native_streams(home: Path) -> NativeStreamEngine:
+def native_streams(home: Path, settings: Settings) -> NativeStreamEngine:
     """Streams without Spark; no process is started here."""
     if importlib.util.find_spec("confluent_kafka") is None:
         return NoStreams("confluent-kafka is not installed. Run: pip install 'wmlclient[local]'")
     from .streams.engine import NativeStreams
 
-    return NativeStreams(home)
+    return NativeStreams(home, isolation=_isolation(home, settings))
 
 
 def kernels(home: Path, settings: Settings) -> Kernels | None:
@@ -159,11 +159,21 @@ def workers(home: Path, settings: Settings) -> WorkerFactory | None:
     """Where web services run; None where the packages for them are not installed."""
     if importlib.util.find_spec("dill") is None:
         return None
-    from .kernels.jupyter import hideable
     from .kernels.workers import ServiceWorkers
 
+    return ServiceWorkers(**_isolation(home, settings))
+
+
+def _isolation(home: Path, settings: Settings) -> dict[str, Any]:
+    """How the code of web services is held: its limits, what it must not see, its environment."""
+    from .kernels.jupyter import hideable
+
     hidden = hideable(home)
-    return ServiceWorkers(settings.session_limits, [] if hidden is None else [hidden], _environment(settings))
+    return {
+        "limits": settings.session_limits,
+        "hidden": [] if hidden is None else [hidden],
+        "environment": _environment(settings),
+    }
 
 
 def _environment(settings: Settings) -> dict[str, str]:

@@ -16,6 +16,7 @@ from typing import IO, Any
 import attrs
 
 from wmlclient.runner.engine.ports import KafkaEndpoint, StreamSpec
+from wmlclient.runner.engine.workers import StreamProgram
 
 Message = dict[str, Any]
 
@@ -73,4 +74,6 @@ def spec_from_json(data: Message) -> StreamSpec:
         endpoint = dict(values[name])
         endpoint["brokers"] = tuple(endpoint["brokers"])
         values[name] = KafkaEndpoint(**endpoint)
+    if values.get("program") is not None:
+        values["program"] = StreamProgram(**values["program"])
     return StreamSpec(**values)

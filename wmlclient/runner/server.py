@@ -225,7 +225,7 @@ def _engine(settings: Settings, home: Home, embedded: Embedded) -> Engine:
         session_settings=settings.sessions,
         workers=compose.workers(home.path, settings),
         service_settings=settings.services,
-        native_streams=compose.native_streams(home.path),
+        native_streams=compose.native_streams(home.path, settings),
         batches=compose.batches(home.path, spark),
         folders=compose.folders(home.path, settings),
     )

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
 from attrs import evolve
 
-from ..store import Deployment, Page, Referenced, Store, Version
+from ..store import Deployment, Page, Referenced, Store, Version, WebService
 from . import patches
 from .batches import RUNNING, BatchService
+from .choice import Choice
 from .clock import new_id, now_ms
 from .connections import spark_service
-from .errors import Conflict, Invalid, NotFound, field_error
+from .errors import Conflict, EngineError, Invalid, NotFound, field_error
 from .online import OnlineService
 from .ports import PortError
 from .scorers import Live, OnlineScorers
+from .service_streams import ServiceStreams
 from .streams import StreamService
 
 logger = logging.getLogger("wmlclient.runner.engine")
@@ -34,6 +37,7 @@ class DeploymentService:
         scorers: Has the loaded scorers of online deployments.
         streams: Runs stream deployments.
         batches: Runs batch deployments.
+        services: Web services that are streams.
         clock: Milliseconds since 1970.
     """
 
@@ -44,6 +48,7 @@ class DeploymentService:
         scorers: OnlineScorers,
         streams: StreamService,
         batches: BatchService,
+        services: ServiceStreams,
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self._store = store
@@ -51,6 +56,7 @@ class DeploymentService:
         self._scorers = scorers
         self._streams = streams
         self._batches = batches
+        self._services = services
         self._clock = clock
 
     def create(self, model_id: str, body: Mapping[str, Any], spark_header: str | None) -> Deployment:
@@ -81,10 +87,43 @@ class DeploymentService:
         if kind == "batch":
             service = spark_service(spark_header, kind) if spark_header else None
             self._batches.places(body)
-        now = self._clock()
+        deployment = self._add(version, body, choice, service)
+        if kind == "online":
+            self._online.load(deployment)
+        elif kind == "batch":
+            self._batches.start(deployment.id)
+        else:
+            self._streams.start(deployment.id)
+        return evolve(deployment, status="INITIALIZING")
+
+    def create_of_service(
+        self, name: str, version: str, body: Mapping[str, Any], spark_header: str | None
+    ) -> Deployment:
+        """A stream of a web service, on its way; it goes with the service.
+
+        Args:
+            name: The web service.
+            version: Its version.
+            body: The request.
+            spark_header: ``X-Spark-Service-Instance``, or None.
+
+        Raises:
+            NotFound: No such web service.
+            Invalid: See :meth:`ServiceStreams.choice`.
+        """
+        choice = self._services.choice(body, spark_header)
+        _, made = self._services.stand_in(name, version)
+        deployment = self._add(made, body, choice, None)
+        self._streams.start(deployment.id)
+        return deployment
+
+    def _add(
+        self, version: Version, body: Mapping[str, Any], choice: Choice | None, service: dict[str, Any] | None
+    ) -> Deployment:
+        now, kind = self._clock(), body["type"]
         deployment = Deployment(
             id=new_id(),
-            model_id=model_id,
+            model_id=version.model_id,
             version_id=version.id,
             kind=kind,
             name=body["name"],
@@ -103,13 +142,7 @@ class DeploymentService:
             self._store.deployments.add(deployment)
         except Referenced:  # the model was deleted meanwhile
             raise NotFound() from None
-        if kind == "online":
-            self._online.load(deployment)
-        elif kind == "batch":
-            self._batches.start(deployment.id)
-        else:
-            self._streams.start(deployment.id)
-        return evolve(deployment, status="INITIALIZING")
+        return deployment
 
     def get(self, id: str, model_id: str | None = None) -> Deployment:
         """One deployment.
@@ -230,6 +263,29 @@ class DeploymentService:
                 except NotFound:  # somebody else was faster
                     continue
 
+    def service_changed(self, service: WebService) -> None:
+        """Have the streams of a web service run it as it is now, or end with it; that is done behind."""
+        named = {"name": service.name, "version": service.version}
+        stand_ins = self._store.models.of_service(named)
+        if stand_ins:
+            work = threading.Thread(
+                target=self._follow, args=(stand_ins, named), name="service-streams", daemon=True
+            )
+            work.start()
+
+    def _follow(self, stand_ins: list[str], named: Mapping[str, str]) -> None:
+        for model_id in stand_ins:
+            for deployment in self._store.deployments.page(_ALL, model_id=model_id).items:
+                try:
+                    if self._services.known(named):
+                        self._streams.stop(deployment.id)
+                        # Whoever stops it meanwhile is heard: the start asks for what is wanted.
+                        self._streams.start(deployment.id)
+                    else:
+                        self.delete(deployment.id, ignore_spark_errors=True)
+                except (EngineError, PortError) as error:
+                    logger.warning("stream %s does not follow its web service: %s", deployment.id, error)
+
     def finish_deletions(self) -> None:
         """After a restart: take down what was being taken down."""
         for deployment in self._store.deployments.all():
@@ -310,6 +366,9 @@ class DeploymentService:
                 logger.warning("stream %s: %s; deleted all the same", deployment.id, error.message)
             self._streams.forget(deployment.id)
         self._store.deployments.delete(deployment.id)
+        behind = self._store.models.behind(deployment.model_id)
+        if behind is not None and behind.service is not None:
+            self._store.models.delete(behind.id)
 
 
 def _not_stopped(error: PortError) -> Conflict:

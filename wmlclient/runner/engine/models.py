@@ -180,6 +180,17 @@ class ModelService:
             raise NotFound()
         return version.of(model), version
 
+    def behind(self, id: str, version_id: str) -> tuple[Model, Version]:
+        """The model of a deployment, or what stands for a web service, and the version.
+
+        Raises:
+            NotFound: It is gone.
+        """
+        model, version = self._store.models.behind(id), self._store.models.version(version_id)
+        if model is None or version is None:
+            raise NotFound()
+        return model, version
+
     def evaluations(self, id: str) -> list[tuple[Version, list[dict[str, Any]]]]:
         """Versions that came with figures of an evaluation, oldest first, and the figures.
 

@@ -12,6 +12,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from attrs import field, frozen
 
+from .workers import StreamProgram
+
 SecurityProtocol = Literal["SASL_SSL", "SASL_PLAINTEXT", "PLAINTEXT", "SSL"]
 Delivery = Literal["exactly_once", "at_least_once"]
 EventKind = Literal["running", "progress", "failed", "stopped"]
@@ -103,6 +105,7 @@ class StreamSpec:
         receipts: Whether each scored record names its source and its model in its headers.
         source_format, target_format: See :mod:`wmlclient.runner.engine.formats`; they may hold a registry's password.
         latency: ``realtime`` for Spark's Real-time Mode, else ``default``.
+        program: A web service in the place of the model, which the native engine alone runs; None for a model.
     """
 
     stream_id: str
@@ -120,6 +123,7 @@ class StreamSpec:
     source_format: dict[str, Any] | None = field(default=None, repr=False)
     target_format: dict[str, Any] | None = field(default=None, repr=False)
     latency: str = "default"
+    program: StreamProgram | None = None
 
 
 @frozen

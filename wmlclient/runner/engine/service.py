@@ -27,6 +27,7 @@ from .places import Folders
 from .ports import BatchRunner, NativeStreamEngine, NoStreams, SparkPool, TopicAdmin
 from .realtime import RealtimeService
 from .scorers import OnlineScorers
+from .service_streams import ServiceStreams
 from .sessions import SessionService, Settings
 from .snapshots import SnapshotService
 from .streams import StreamService
@@ -100,6 +101,15 @@ class Engine:
         self.definitions = DefinitionService(self.store, self.contents, clock)
         self.models = ModelService(self.store, self.contents, self.certificates, clock)
         self.scorers = OnlineScorers()
+        kernels = kernels or NoKernels("Sessions need more packages. Run: pip install 'wmlclient[sessions]'")
+        self.sessions = SessionService(kernels, home / "sessions", session_settings, clock)
+        zips = ArchiveStore(home, "snapshots", ".zip")
+        self.snapshots = SnapshotService(self.store, zips, self.sessions, clock)
+        self.web_services = WebServiceService(self.store, zips, self.snapshots, kernels, clock)
+        self.consumption = Consumption(self.web_services, zips, workers, home / "services", service_settings)
+        service_streams = ServiceStreams(
+            self.store, self.web_services, zips, self.consumption.settings.workers, clock
+        )
         self.streams = StreamService(
             self.store,
             self.contents,
@@ -108,6 +118,7 @@ class Engine:
             native,
             topics,
             home / "checkpoints",
+            service_streams,
             delay,
             clock,
         )
@@ -115,14 +126,11 @@ class Engine:
         jobs = BatchService(
             self.store, self.contents, self.certificates, batches or NoBatches(), folders or Folders(), clock
         )
-        self.deployments = DeploymentService(self.store, online, self.scorers, self.streams, jobs, clock)
+        self.deployments = DeploymentService(
+            self.store, online, self.scorers, self.streams, jobs, service_streams, clock
+        )
+        self.web_services.on_change.append(self.deployments.service_changed)
         self.learning = self._learning(home, folders or Folders(), clock)
-        kernels = kernels or NoKernels("Sessions need more packages. Run: pip install 'wmlclient[sessions]'")
-        self.sessions = SessionService(kernels, home / "sessions", session_settings, clock)
-        zips = ArchiveStore(home, "snapshots", ".zip")
-        self.snapshots = SnapshotService(self.store, zips, self.sessions, clock)
-        self.web_services = WebServiceService(self.store, zips, self.snapshots, kernels, clock)
-        self.consumption = Consumption(self.web_services, zips, workers, home / "services", service_settings)
         self.realtime = RealtimeService(self.web_services, self.contents, clock)
         self.executions = ExecutionService(
             self.store, self.web_services, self.consumption, self.realtime.run, clock

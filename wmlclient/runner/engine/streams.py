@@ -26,6 +26,7 @@ from .errors import Conflict, EngineError, Invalid, NotFound
 from .formats import check_engine, stream_formats
 from .ports import NativeStreamEngine, PortError, SparkPool, StreamEngine, StreamEvent, StreamSpec, TopicAdmin
 from .schemas import input_schema
+from .service_streams import ServiceStreams
 
 logger = logging.getLogger("wmlclient.runner.engine")
 
@@ -78,6 +79,7 @@ class StreamService:
         native: Streams without it.
         topics: Looks at topics.
         checkpoints: Folder of the checkpoints, one for each stream.
+        services: Web services that are streams.
         delay: Calls a function later.
         clock: Milliseconds since 1970.
     """
@@ -91,6 +93,7 @@ class StreamService:
         native: NativeStreamEngine,
         topics: TopicAdmin,
         checkpoints: Path,
+        services: ServiceStreams,
         delay: Later = later,
         clock: Callable[[], int] = now_ms,
     ) -> None:
@@ -101,6 +104,7 @@ class StreamService:
         self._native = native
         self._topics = topics
         self._checkpoints = checkpoints
+        self._services = services
         self._later = delay
         self._clock = clock
         self._watches: dict[str, _Watch] = {}
@@ -292,34 +296,41 @@ class StreamService:
         return watch.progress if watch is not None else None
 
     def _spec(self, deployment: Deployment) -> StreamSpec:
-        model = self._store.models.get(deployment.model_id)
-        version = self._store.models.version(deployment.version_id)
-        schema = input_schema(version.of(model).body) if model is not None and version is not None else None
-        if schema is None or version is None or version.digest is None:
-            raise PortError(
-                "missing_latest_model_version",
-                "The model has no content or no input schema; publish it with training_data_schema.",
-            )
-        ends, formats = stream_endpoints(deployment.body), stream_formats(deployment.body, schema)
+        work = self._work(deployment)
+        ends = stream_endpoints(deployment.body)
+        formats = stream_formats(deployment.body, work["input_schema"])
         checkpoint = self._checkpoints / deployment.id
         checkpoint.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return StreamSpec(
             stream_id=deployment.id,
-            model_dir=str(self._contents.folder(version.digest)),
-            input_schema=schema,
             source=ends.source,
             target=ends.target,
             dead_letter=ends.dead_letter,
             checkpoint_dir=str(checkpoint),
             created_at_ms=deployment.created_at,
-            model_digest=version.digest,
             delivery=deployment.body.get("delivery", "at_least_once"),
             workers=deployment.body.get("workers", 1),
             receipts=deployment.body.get("receipts", False),
             source_format=formats.source,
             target_format=formats.target,
             latency=deployment.body.get("latency", "default"),
+            **work,
         )
+
+    def _work(self, deployment: Deployment) -> dict[str, Any]:
+        """The members of a stream's specification that say what is done with its records."""
+        model = self._store.models.behind(deployment.model_id)
+        version = self._store.models.version(deployment.version_id)
+        if model is not None and model.service is not None:
+            return self._services.work(model.service)
+        schema = input_schema(version.of(model).body) if model is not None and version is not None else None
+        if schema is None or version is None or version.digest is None:
+            raise PortError(
+                "missing_latest_model_version",
+                "The model has no content or no input schema; publish it with training_data_schema.",
+            )
+        folder = self._contents.folder(version.digest)
+        return {"model_dir": str(folder), "input_schema": schema, "model_digest": version.digest}
 
     def _on_event(self, watch: _Watch, start: int, event: StreamEvent) -> None:
         id = event.stream_id

@@ -42,6 +42,26 @@ class Program:
     workspace: Path | None = None
 
 
+@frozen
+class StreamProgram:
+    """A service that a stream runs for each record; plain data, since it travels to the stream's workers.
+
+    Attributes:
+        code, init, inputs, outputs: As in :class:`Program`.
+        snapshot: The zip of its snapshot, or None.
+        copies: How many records of a worker are run at once.
+        seconds: Seconds that one record may take, of the clock and of CPU.
+    """
+
+    code: str
+    init: str | None
+    inputs: list[dict[str, str]]
+    outputs: list[dict[str, str]]
+    snapshot: str | None
+    copies: int
+    seconds: float
+
+
 class Worker(Protocol):
     """A process that runs one request and ends."""
 

@@ -166,8 +166,21 @@ class _Models(Repository):
         self._insert(tables.versions, version)
 
     def get(self, id: str) -> Model | None:
+        found = self.behind(id)
+        return None if found is None or found.service is not None else found
+
+    def behind(self, id: str) -> Model | None:
+        """What a deployment is of: a model, or what stands for a web service."""
         found: Model | None = self._one(tables.models, Model, id)
         return None if found is None or found.deleted else found
+
+    def of_service(self, service: dict[str, str]) -> list[str]:
+        """Ids of what stands for a web service."""
+        query = sa.select(tables.models.c.id, tables.models.c.service).where(
+            tables.models.c.service.is_not(None)
+        )
+        with self._begin() as connection:
+            return [row.id for row in connection.execute(query) if row.service == service]
 
     def page(self, limit: int, start: int | None = None) -> Page[Model]:
         """Those with content: half a model is never listed."""

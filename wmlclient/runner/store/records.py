@@ -42,6 +42,8 @@ class Model:
         created_at: When it was created.
         modified_at: When it last changed.
         deleted: It is being taken down: no longer found, though its rows are there yet.
+        service: ``{"name", "version"}`` of the web service that it stands for, so that deployments have a model to
+            name; it is in no list, and is found by its deployment alone. None for a model.
     """
 
     id: str
@@ -49,6 +51,7 @@ class Model:
     created_at: int
     modified_at: int
     deleted: bool = False
+    service: dict[str, str] | None = None
 
 
 @frozen

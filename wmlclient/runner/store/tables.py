@@ -52,6 +52,7 @@ models = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("modified_at", BigInteger, nullable=False),
     Column("deleted", Boolean, nullable=False),
+    Column("service", JSON(none_as_null=True)),
     sqlite_autoincrement=True,
 )
 

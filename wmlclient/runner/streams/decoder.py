@@ -75,7 +75,7 @@ class Decoder:
             try:
                 record = loads(value)  # type: ignore[arg-type]
             except (orjson.JSONDecodeError, TypeError):
-                rows.verdicts[place] = Verdict("decode", _undecodable(value))
+                rows.verdicts[place] = Verdict("decode", undecodable(value))
                 continue
             if record.__class__ is not dict:
                 rows.verdicts[place] = Verdict("decode", verdicts.NOT_AN_OBJECT)
@@ -123,10 +123,10 @@ class Decoder:
     ) -> Verdict | None:
         """Look for fields that are there twice, that are missing, or that the model does not know."""
         if len(record) != value.count(b":") or record.keys() - self._known:
-            members = _members(value.decode())
-            if members is None:
+            texts = members(value.decode())
+            if texts is None:
                 return Verdict("decode", verdicts.TWICE)
-            unknown = {name: text for name, text in members.items() if name not in self._known}
+            unknown = {name: text for name, text in texts.items() if name not in self._known}
             if unknown:
                 extras[at] = unknown
         verdict = self._lacking(record)
@@ -178,7 +178,7 @@ class Decoder:
         return None
 
 
-def _undecodable(value: bytes | None) -> str:
+def undecodable(value: bytes | None) -> str:
     """Why this is no JSON, in the words that a Spark stream has for it."""
     if value is None:
         return verdicts.NULL_VALUE
@@ -195,7 +195,7 @@ def _undecodable(value: bytes | None) -> str:
     return verdicts.SEVERAL if len(several) > 1 else verdicts.MALFORMED
 
 
-def _members(text: str) -> dict[str, str] | None:
+def members(text: str) -> dict[str, str] | None:
     """The members of an object that is known to be sound: the JSON text of each; None where one is there twice."""
     skip: Callable[[str, int], Any] = _SPACE.match
     found: dict[str, str] = {}

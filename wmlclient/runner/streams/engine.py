@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import define, evolve, field
+from attrs import asdict, define, evolve, field
 
 from wmlclient.runner.engine.ports import StreamEvent, StreamSetupError, StreamSpec
 from wmlclient.runner.streams.process import WorkerProcess
@@ -68,10 +69,18 @@ class NativeStreams:
     Args:
         home: The runner's folder; workers log to ``logs/`` in it.
         command: What a worker runs; the real one by default.
+        isolation: ``limits``, ``hidden`` folders and ``environment`` of the processes in which the code of web services
+            runs; without them no web service is streamed.
     """
 
-    def __init__(self, home: Path, command: list[str] | None = None) -> None:
+    def __init__(
+        self, home: Path, command: list[str] | None = None, isolation: Mapping[str, Any] | None = None
+    ) -> None:
         self._logs = home / "logs"
+        self._folders = home / "stream-services"
+        self._isolation = isolation
+        # What workers of the last run may have left.
+        shutil.rmtree(self._folders, ignore_errors=True)
         self._command = command
         self._lock = threading.Lock()
         self._streams: dict[str, _Stream] = {}
@@ -177,8 +186,20 @@ class NativeStreams:
             log=self._logs / f"stream-{stream.spec.stream_id}-{slot.name}.log",
             hear=hear,
             command=self._command,
+            isolation=self._isolated(stream.spec, slot.name),
         )
         holder.append(slot.process)
+
+    def _isolated(self, spec: StreamSpec, name: str) -> dict[str, Any] | None:
+        """How the code of a stream's web service is held, as plain data; None where it has none."""
+        if spec.program is None or self._isolation is None:
+            return None
+        return {
+            "limits": asdict(self._isolation["limits"]),
+            "hidden": [str(path) for path in self._isolation["hidden"]],
+            "environment": dict(self._isolation["environment"]),
+            "folder": str(self._folders / f"{spec.stream_id}-{name}"),
+        }
 
     def _take(self, stream: _Stream, slot: _Slot, kind: str | None, details: dict[str, Any]) -> None:
         slot.heard = time.monotonic()

@@ -22,13 +22,11 @@ from wmlclient.runner.streams.counts import Counts
 from wmlclient.runner.streams.decoder import Verdict
 from wmlclient.runner.streams.delivery import AtLeastOnce, Delivery, ExactlyOnce, LostPlace, RecordRefused
 from wmlclient.runner.streams.membership import Membership, raise_named
-from wmlclient.runner.streams.model import StreamModel
+from wmlclient.runner.streams.model import OneByOne, RecordModel
 from wmlclient.runner.streams.outgoing import Batch, Sender
 
 logger = logging.getLogger("wmlclient.runner.streams")
 
-#: Records of a batch, at most: bounds a transaction, and what is read again after an accident.
-MOST = 4_000
 _WAIT_SECONDS = 0.2
 _REPORT_SECONDS = 0.5
 _PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -49,7 +47,7 @@ class StreamLoop:
         tell: Takes its events.
     """
 
-    def __init__(self, spec: StreamSpec, model: StreamModel, name: str, lasting: bool, tell: Tell) -> None:
+    def __init__(self, spec: StreamSpec, model: RecordModel, name: str, lasting: bool, tell: Tell) -> None:
         self._spec, self._model, self._tell = spec, model, tell
         self._id = f"{envelope.group(spec.stream_id)}-{name}"
         self._member = self._id if lasting else None
@@ -59,9 +57,9 @@ class StreamLoop:
         self._careful = 0
         self._dead = False
         self._reported = 0.0
-        self._next: tuple[StreamSpec, StreamModel] | None = None
+        self._next: tuple[StreamSpec, RecordModel] | None = None
 
-    def swap(self, spec: StreamSpec, model: StreamModel) -> None:
+    def swap(self, spec: StreamSpec, model: RecordModel) -> None:
         """Have the records from the next batch on scored by another model. From any thread.
 
         Args:
@@ -170,7 +168,7 @@ class StreamLoop:
             self._dead = False
             membership.rejoin()
         try:
-            messages = membership.take(1 if self._careful else MOST, _WAIT_SECONDS)
+            messages = membership.take(1 if self._careful else self._model.most, _WAIT_SECONDS)
             if messages:
                 self._work(messages, membership, delivery, sender)
         except LostPlace:
@@ -183,18 +181,16 @@ class StreamLoop:
         self, messages: Sequence[Any], membership: Membership, delivery: Delivery, sender: Sender
     ) -> None:
         now = _now_ms()
-        batch = sender.run(messages, now)
+        try:
+            batch = sender.run(messages, now)
+        except OneByOne as reason:
+            return self._apart(messages, membership, reason)
         following = membership.after(messages)
         try:
             delivery.send(batch.records, membership, following)
         except RecordRefused as refused:
             if len(messages) > 1:
-                # One by one, until the one is found: the others go out, this one goes aside.
-                logger.warning("a record is refused (%s); sending %d one by one", refused, len(messages))
-                self._careful = len(messages)
-                self.counts.aborted += 1
-                membership.resume()
-                return
+                return self._apart(messages, membership, refused)
             if batch.dead:
                 raise StreamSetupError(
                     "dead_letter_refused",
@@ -209,6 +205,13 @@ class StreamLoop:
         times = (message.timestamp() for message in messages[-256:])
         ages = [now - at for kind, at in times if kind]
         self.counts.done(len(messages), batch.dead, ages, now)
+
+    def _apart(self, messages: Sequence[Any], membership: Membership, reason: Exception) -> None:
+        """Take the same records again one by one, until the one is found: the others go out, that one goes aside."""
+        logger.warning("%s; taking %d records one by one", reason, len(messages))
+        self._careful = len(messages)
+        self.counts.aborted += 1
+        membership.resume()
 
     def _given_up(self, error: Any, membership: Membership, delivery: Delivery) -> None:
         """A batch was not sent, or nobody knows: wait a little, and go on from what is committed."""

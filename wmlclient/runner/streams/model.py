@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from attrs import define, field, frozen
 from confluent_kafka import KafkaException
@@ -29,6 +29,8 @@ from wmlclient.scoring.types import simple_type
 
 logger = logging.getLogger("wmlclient.runner.streams")
 
+#: Records of a batch, at most: bounds a transaction, and what is read again after an accident.
+MOST = 4_000
 _MOST_PROBES = 50
 _NUMBERS = frozenset(("tinyint", "smallint", "int", "bigint", "double", "float"))
 _SAMPLES: dict[str, Any] = {"string": "a", "boolean": True}
@@ -62,6 +64,27 @@ class Formats:
     topic: str = ""
 
 
+class OneByOne(Exception):
+    """What became of some records together says nothing about each; they have to be given again, one by one."""
+
+
+class RecordModel(Protocol):
+    """What is done with the records of a stream."""
+
+    @property
+    def most(self) -> int:
+        """How many records to give it at once."""
+        ...
+
+    def run(self, values: Sequence[bytes | None]) -> Outcome:
+        """Judge values of some records; see :class:`Outcome`. Raises :class:`OneByOne` only for several."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+        ...
+
+
 class StreamModel:
     """Scores values of records.
 
@@ -73,6 +96,11 @@ class StreamModel:
     Raises:
         StreamSetupError: ``model_not_native``: the native engine cannot run it in a stream; the reason is named.
     """
+
+    most = MOST
+
+    def close(self) -> None:
+        """See :class:`RecordModel`."""
 
     def __init__(self, scorer: Scorer, schema: Mapping[str, Any], formats: Formats | None = None) -> None:
         reason = needs_spark(scorer, schema)

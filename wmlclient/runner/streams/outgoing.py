@@ -9,7 +9,7 @@ from wmlclient import envelope
 from wmlclient.runner import verdicts
 from wmlclient.runner.engine.ports import StreamSetupError, StreamSpec
 from wmlclient.runner.streams.decoder import Verdict
-from wmlclient.runner.streams.model import StreamModel
+from wmlclient.runner.streams.model import RecordModel
 
 #: What a record costs beside its key, value and headers, generously.
 _OVERHEAD = 256
@@ -43,7 +43,7 @@ class Sender:
         dead_bytes: How large a record the dead-letter topic takes.
     """
 
-    def __init__(self, spec: StreamSpec, model: StreamModel, target_bytes: int, dead_bytes: int) -> None:
+    def __init__(self, spec: StreamSpec, model: RecordModel, target_bytes: int, dead_bytes: int) -> None:
         self._spec = spec
         self._model = model
         self._target_bytes = target_bytes

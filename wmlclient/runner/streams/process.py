@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class WorkerProcess:
         log: File that takes its stderr; appended to.
         hear: Called from a thread of its own.
         command: What to run; the worker, by default.
+        isolation: How the code of a web service is held, as plain data; see :func:`.service.open_service`.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class WorkerProcess:
         log: Path,
         hear: Hear,
         command: list[str] | None = None,
+        isolation: Mapping[str, Any] | None = None,
     ) -> None:
         self._hear = hear
         with open(log, "ab") as sink:
@@ -53,7 +55,8 @@ class WorkerProcess:
                 # Ctrl-C in the runner's terminal is the runner's to handle.
                 start_new_session=os.name == "posix",
             )
-        lines.send(self._process.stdin, {"spec": lines.spec_to_json(spec), "name": name, "lasting": lasting})
+        task = {"spec": lines.spec_to_json(spec), "name": name, "lasting": lasting, "isolation": isolation}
+        lines.send(self._process.stdin, task)
         threading.Thread(target=self._listen, name=f"worker-{self.pid}", daemon=True).start()
 
     @property

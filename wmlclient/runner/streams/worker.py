@@ -12,10 +12,13 @@ import logging
 import os
 import sys
 import threading
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from wmlclient.runner import lines
 from wmlclient.runner.engine.ports import PortError, StreamSpec
+
+if TYPE_CHECKING:
+    from wmlclient.runner.streams.model import RecordModel
 
 logger = logging.getLogger("wmlclient.runner.streams")
 
@@ -34,6 +37,7 @@ class Worker:
         self._stopping = threading.Event()
         self._begun = threading.Event()
         self._loop: Any = None
+        self._isolation: dict[str, Any] | None = None
 
     def run(self) -> int:
         """Work; returns the exit code."""
@@ -43,6 +47,7 @@ class Worker:
         task = lines.decode(first)
         threading.Thread(target=self._listen, name="requests", daemon=True).start()
         try:
+            self._isolation = task.get("isolation")
             self._work(lines.spec_from_json(task["spec"]), str(task["name"]), bool(task["lasting"]))
         except PortError as error:
             logger.error("%s: %s", error.code, error.message)
@@ -58,9 +63,8 @@ class Worker:
 
     def _work(self, spec: StreamSpec, name: str, lasting: bool) -> None:
         from wmlclient.runner.streams.loop import StreamLoop
-        from wmlclient.runner.streams.model import open_model
 
-        model = open_model(spec)
+        model = self._model(spec)
         # What is loaded now stays, and a batch's thousands of values hold no cycles to look for.
         gc.freeze()
         gc.set_threshold(100_000, 20, 20)
@@ -68,7 +72,19 @@ class Worker:
         self._begun.set()
         if self._stopping.is_set():
             self._loop.stop()
-        self._loop.run()
+        try:
+            self._loop.run()
+        finally:
+            model.close()
+
+    def _model(self, spec: StreamSpec) -> RecordModel:
+        if spec.program is not None:
+            from wmlclient.runner.streams.service import open_service
+
+            return open_service(spec, self._isolation)
+        from wmlclient.runner.streams.model import open_model
+
+        return open_model(spec)
 
     def _listen(self) -> None:
         for line in self._requests:
@@ -83,11 +99,9 @@ class Worker:
 
     def _swap(self, spec: StreamSpec) -> None:
         """Load another model beside the one at work."""
-        from wmlclient.runner.streams.model import open_model
-
         self._begun.wait()
         try:
-            model = open_model(spec)
+            model = self._model(spec)
         except Exception as error:
             message = error.message if isinstance(error, PortError) else type(error).__name__
             logger.exception("the model %s cannot be loaded", spec.model_digest)

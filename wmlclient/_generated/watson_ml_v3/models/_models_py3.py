@@ -51,11 +51,11 @@ class AccessToken(msrest.serialization.Model):
 
 
 class AssetReference(msrest.serialization.Model):
-    """The model that a deployment is made of.
+    """The model, or the web service, that a deployment is made of.
 
     All required parameters must be populated in order to send to server.
 
-    :ivar type: ``model``.
+    :ivar type: ``model``\\ ; of a web service ``service``.
     :vartype type: str
     :ivar name: Name.
     :vartype name: str
@@ -63,7 +63,8 @@ class AssetReference(msrest.serialization.Model):
     :vartype description: str
     :ivar author: Who made it; empty where nobody is named.
     :vartype author: ~wmlclient._generated.watson_ml_v3.models.Author
-    :ivar guid: Identity of the published model. Required.
+    :ivar guid: Identity of the published model; for a web service one that this deployment alone
+     has. Required.
     :vartype guid: str
     :ivar url: Absolute address of the published model. Required.
     :vartype url: str
@@ -99,7 +100,7 @@ class AssetReference(msrest.serialization.Model):
         **kwargs: Any
     ) -> None:
         """
-        :keyword type: ``model``.
+        :keyword type: ``model``\\ ; of a web service ``service``.
         :paramtype type: str
         :keyword name: Name.
         :paramtype name: str
@@ -107,7 +108,8 @@ class AssetReference(msrest.serialization.Model):
         :paramtype description: str
         :keyword author: Who made it; empty where nobody is named.
         :paramtype author: ~wmlclient._generated.watson_ml_v3.models.Author
-        :keyword guid: Identity of the published model. Required.
+        :keyword guid: Identity of the published model; for a web service one that this deployment
+         alone has. Required.
         :paramtype guid: str
         :keyword url: Absolute address of the published model. Required.
         :paramtype url: str
@@ -1042,9 +1044,9 @@ class DeploymentEntity(msrest.serialization.Model):  # pylint: disable=too-many-
     :vartype scoring_url: str
     :ivar instance_href: Relative address of the job behind it (dialect of 2017).
     :vartype instance_href: str
-    :ivar published_model: The model that a deployment is made of.
+    :ivar published_model: The model, or the web service, that a deployment is made of.
     :vartype published_model: ~wmlclient._generated.watson_ml_v3.models.AssetReference
-    :ivar deployable_asset: The model that a deployment is made of.
+    :ivar deployable_asset: The model, or the web service, that a deployment is made of.
     :vartype deployable_asset: ~wmlclient._generated.watson_ml_v3.models.AssetReference
     :ivar deployed_version: Link to one version of an asset.
     :vartype deployed_version: ~wmlclient._generated.watson_ml_v3.models.AssetVersion
@@ -1175,9 +1177,9 @@ class DeploymentEntity(msrest.serialization.Model):  # pylint: disable=too-many-
         :paramtype scoring_url: str
         :keyword instance_href: Relative address of the job behind it (dialect of 2017).
         :paramtype instance_href: str
-        :keyword published_model: The model that a deployment is made of.
+        :keyword published_model: The model, or the web service, that a deployment is made of.
         :paramtype published_model: ~wmlclient._generated.watson_ml_v3.models.AssetReference
-        :keyword deployable_asset: The model that a deployment is made of.
+        :keyword deployable_asset: The model, or the web service, that a deployment is made of.
         :paramtype deployable_asset: ~wmlclient._generated.watson_ml_v3.models.AssetReference
         :keyword deployed_version: Link to one version of an asset.
         :paramtype deployed_version: ~wmlclient._generated.watson_ml_v3.models.AssetVersion
@@ -1337,7 +1339,9 @@ class DeploymentRequest(msrest.serialization.Model):  # pylint: disable=too-many
      ``not_supported_deployment_type``. Required.
     :vartype type: str
     :ivar deployable_asset_url: Address of the published model; needed on the instance's own
-     collection of deployments, ignored under a model.
+     collection of deployments, ignored under a model. Extension of this service: the address of a
+     version of a web service, ``/services/{name}/{version}``\\ , which is deployed as a stream
+     alone.
     :vartype deployable_asset_url: str
     :ivar input: Where a deployment reads.
     :vartype input: ~wmlclient._generated.watson_ml_v3.models.DataInput
@@ -1413,7 +1417,9 @@ class DeploymentRequest(msrest.serialization.Model):  # pylint: disable=too-many
          error ``not_supported_deployment_type``. Required.
         :paramtype type: str
         :keyword deployable_asset_url: Address of the published model; needed on the instance's own
-         collection of deployments, ignored under a model.
+         collection of deployments, ignored under a model. Extension of this service: the address of a
+         version of a web service, ``/services/{name}/{version}``\\ , which is deployed as a stream
+         alone.
         :paramtype deployable_asset_url: str
         :keyword input: Where a deployment reads.
         :paramtype input: ~wmlclient._generated.watson_ml_v3.models.DataInput
@@ -2453,7 +2459,7 @@ class LearningIterationEntity(msrest.serialization.Model):
 
     :ivar status: Where an iteration stands. Required.
     :vartype status: ~wmlclient._generated.watson_ml_v3.models.LearningStatus
-    :ivar published_model: The model that a deployment is made of.
+    :ivar published_model: The model, or the web service, that a deployment is made of.
     :vartype published_model: ~wmlclient._generated.watson_ml_v3.models.AssetReference
     :ivar feedback_records: Extension of this service: rows of new feedback that it measured on.
     :vartype feedback_records: int
@@ -2493,7 +2499,7 @@ class LearningIterationEntity(msrest.serialization.Model):
         """
         :keyword status: Where an iteration stands. Required.
         :paramtype status: ~wmlclient._generated.watson_ml_v3.models.LearningStatus
-        :keyword published_model: The model that a deployment is made of.
+        :keyword published_model: The model, or the web service, that a deployment is made of.
         :paramtype published_model: ~wmlclient._generated.watson_ml_v3.models.AssetReference
         :keyword feedback_records: Extension of this service: rows of new feedback that it measured on.
         :paramtype feedback_records: int

@@ -307,7 +307,7 @@ class InstanceDeploymentsOperations:
 
         Makes an online, stream or batch deployment. The answer's status may be ``INITIALIZING``\\ ;
         secrets of its connections are answered as they were sent. The body's ``deployable_asset_url``
-        names the model.
+        names the model, or a web service to run as a stream.
 
         :param instance_id: Identity of the service instance. Required.
         :type instance_id: str
@@ -341,7 +341,7 @@ class InstanceDeploymentsOperations:
 
         Makes an online, stream or batch deployment. The answer's status may be ``INITIALIZING``\\ ;
         secrets of its connections are answered as they were sent. The body's ``deployable_asset_url``
-        names the model.
+        names the model, or a web service to run as a stream.
 
         :param instance_id: Identity of the service instance. Required.
         :type instance_id: str
@@ -373,7 +373,7 @@ class InstanceDeploymentsOperations:
 
         Makes an online, stream or batch deployment. The answer's status may be ``INITIALIZING``\\ ;
         secrets of its connections are answered as they were sent. The body's ``deployable_asset_url``
-        names the model.
+        names the model, or a web service to run as a stream.
 
         :param instance_id: Identity of the service instance. Required.
         :type instance_id: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import unquote
 
 import anyio.to_thread
 
@@ -17,6 +18,7 @@ from .common import start_of, views
 from .views import Views, page
 
 _ASSET = re.compile(r".*/published_models/([A-Za-z0-9-]{1,64})/?")
+_SERVICE = re.compile(r".*/services/([^/?#]{1,765})/([^/?#]{1,765})/?")
 
 
 @operation("Deployments_List", "InstanceDeployments_List")
@@ -36,11 +38,15 @@ def list_(services: Services, call: Call) -> Answer:
 async def create(services: Services, call: Call) -> Answer:
     """Make one. 202 at once where ``sync`` is false; else 201, for an online one with the state it ends in."""
     engine, run = services.engine, anyio.to_thread.run_sync
-    model_id = call.path.get("model_id") or _asset(call.body)
+    under = call.path.get("model_id")
+    service = None if under else _service(call.body)
     present = (await run(engine.store.deployments.page, 1)).total
     check_plan("deployments", services.settings.quotas.deployments, present)
     header = call.given["X-Spark-Service-Instance"]
-    made = await run(engine.deployments.create, model_id, call.body, header)
+    if service is not None:
+        made = await run(engine.deployments.create_of_service, *service, call.body, header)
+    else:
+        made = await run(engine.deployments.create, under or _asset(call.body), call.body, header)
     status = 202 if call.given["sync"] is False else 201
     wait = status == 201 and made.kind == "online"
     if wait and await ended(engine.deployments.ready(made.id), services.settings.sync_wait):
@@ -80,10 +86,16 @@ def delete(services: Services, call: Call) -> Answer:
 
 
 def _shown(services: Services, view: Views, deployment: Deployment) -> dict[str, Any]:
-    model, version = services.engine.models.version(deployment.model_id, deployment.version_id)
+    model, version = services.engine.models.behind(deployment.model_id, deployment.version_id)
     previous = deployment.previous_id and services.engine.store.models.version(deployment.previous_id)
     progress = services.engine.streams.progress(deployment.id)
     return view.deployment(deployment, model, version, previous or None, progress)
+
+
+def _service(body: dict[str, Any]) -> tuple[str, str] | None:
+    """Name and version of the web service that a request on the flat path names, or None."""
+    match = _SERVICE.fullmatch(body.get("deployable_asset_url") or "")
+    return (unquote(match[1]), unquote(match[2])) if match is not None else None
 
 
 def _asset(body: dict[str, Any]) -> str:
@@ -94,6 +106,7 @@ def _asset(body: dict[str, Any]) -> str:
     match = _ASSET.fullmatch(url)
     if match is None:
         raise field_error(
-            "deployable_asset_url", "`deployable_asset_url` is not the address of a published model."
+            "deployable_asset_url",
+            "`deployable_asset_url` is not the address of a published model, nor of a version of a web service.",
         )
     return match.group(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
 
 from ...engine import connections
 from ...engine.clock import iso
@@ -26,6 +27,7 @@ class Views:
     """
 
     def __init__(self, base: str, instance_id: str) -> None:
+        self._base = base
         self._assets = f"{base}/v3/ml_assets"
         self.instance_url = f"{base}/v3/wml_instances/{instance_id}"
         self.published_url = f"{self.instance_url}/published_models"
@@ -129,16 +131,14 @@ class Views:
         """
         model_url = f"{self.published_url}/{model.id}"
         url = f"{model_url}/deployments/{deployment.id}"
-        named = reference(model, model_url)
+        made_of = self._service(model) if model.service else self._model(model, version)
         entity: dict[str, Any] = {
             "runtime_environment": _runtime(model.body),
             "name": deployment.name,
             "type": deployment.kind,
             "status": deployment.status,
             "model_type": _model_type(model.body),
-            "published_model": {"author": model.body.get("author") or {}, **named},
-            "deployable_asset": {"type": "model", **named},
-            "deployed_version": self.version(model.id, version),
+            **made_of,
         }
         if previous is not None:
             entity["previous_version"] = self.version(model.id, previous)
@@ -171,6 +171,19 @@ class Views:
             "entity": entity,
         }
 
+    def _model(self, model: Model, version: Version) -> dict[str, Any]:
+        named = reference(model, f"{self.published_url}/{model.id}")
+        return {
+            "published_model": {"author": model.body.get("author") or {}, **named},
+            "deployable_asset": {"type": "model", **named},
+            "deployed_version": self.version(model.id, version),
+        }
+
+    def _service(self, model: Model) -> dict[str, Any]:
+        assert model.service is not None
+        path = "/".join(quote(model.service[name], safe="") for name in ("name", "version"))
+        return {"deployable_asset": {"type": "service", **reference(model, f"{self._base}/services/{path}")}}
+
     def version(self, model_id: str, version: Version) -> dict[str, Any]:
         """A version, named."""
         return {
@@ -199,8 +212,6 @@ def page(
 
     ``next`` is left out on the last page: clients loop while it is there.
     """
-    from urllib.parse import urlencode
-
     kept = {"limit": limit, **{key: value for key, value in (query or {}).items() if value is not None}}
     answer: dict[str, Any] = {
         "count": found.total,
