@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from exactly_once import SCHEMA, headers_of, lost_and_double, places, read, send, tweet
+from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
+from exactly_once import SCHEMA, headers_of, lost_and_double, make_topic, places, read, send, tweet
 from stream_stand import StreamStand
 from waiting import eventually
 
@@ -40,8 +41,6 @@ def test_every_kind_of_poison_goes_aside_whole_and_no_good_record_is_lost(stand:
 
 
 def test_partitions_that_are_added_are_read_from_their_first_record(stand: StreamStand) -> None:
-    from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
-
     spec = stand.spec()
     heard = stand.start(spec)
     send(spec.source, [tweet(number) for number in range(100)])
@@ -52,3 +51,28 @@ def test_partitions_that_are_added_are_read_from_their_first_record(stand: Strea
     good = read(spec.target, 400)
     assert len({headers_of(record)["wml.source.partition"] for record in good}) == 3
     assert lost_and_double(places(spec), good) == (0, 0)
+
+
+@pytest.mark.parametrize(("delivery", "before", "after"), [("exactly_once", 1, 3), ("at_least_once", 2, 1)])
+def test_a_source_that_is_deleted_and_made_again_is_read_from_its_first_record(
+    stand: StreamStand, delivery: str, before: int, after: int
+) -> None:
+    spec = stand.spec(before, delivery=delivery)
+    heard = stand.start(spec)
+    send(spec.source, [tweet(number) for number in range(50)])
+    eventually(lambda: heard.progress().get("records_out") == 50, 60, stand.logs)
+    topics = AdminClient(connection(spec.source))
+    topics.delete_topics([spec.source.topic])[spec.source.topic].result(30)
+    eventually(lambda: "does not exist" in (heard.progress().get("last_error") or ""), 30, stand.logs)
+    make_topic(spec.source, after)
+    # More than the old one had: where that ended lies within.
+    send(spec.source, [tweet(number) for number in range(1000, 1120)])
+    keys = {b"key-%d" % number for number in range(1000, 1120)}
+    good = eventually(
+        lambda: (found := read(spec.target, 1)) and keys <= {record.key() for record in found} and found,
+        60,
+        stand.logs,
+    )
+    assert heard.kinds() == ["running"]
+    if delivery == "exactly_once":
+        assert len(good) == 170

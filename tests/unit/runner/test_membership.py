@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,17 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from wmlclient.runner.streams.membership import PLACELESS_SECONDS, Membership
+from wmlclient.runner.streams.source import Source
+
+
+def told(topic_id: str) -> Future[Any]:
+    """An answer that is there already."""
+    answer: Future[Any] = Future()
+    answer.set_result(SimpleNamespace(topic_id=topic_id))
+    return answer
+
+
+SOURCE = Source("t", lambda: told("first"))
 
 
 class LeavesBadly:
@@ -44,7 +56,7 @@ def test_trouble_of_one_that_left_is_not_the_next_ones() -> None:
         made.append(LeavesBadly())
         return made[-1]
 
-    membership = Membership(make, "t", 0)
+    membership = Membership(make, SOURCE, 0)
     membership.rejoin()
     assert [each.left for each in made] == [True, False]
     assert (membership.positions, membership.proof) == ({}, None)
@@ -53,7 +65,7 @@ def test_trouble_of_one_that_left_is_not_the_next_ones() -> None:
 
 
 def test_an_end_that_is_not_known_is_no_lag() -> None:
-    membership = Membership(lambda: LeavesBadly(), "t", 0)  # type: ignore[arg-type, return-value]
+    membership = Membership(lambda: LeavesBadly(), SOURCE, 0)  # type: ignore[arg-type, return-value]
     membership.positions = {0: 7}
     assert membership.lag() == {}
 
@@ -62,7 +74,7 @@ def test_one_without_a_place_for_long_is_told(monkeypatch: pytest.MonkeyPatch) -
     now = [0.0]
     clock = SimpleNamespace(monotonic=lambda: now[0])
     monkeypatch.setattr("wmlclient.runner.streams.membership.time", clock)
-    membership = Membership(lambda: LeavesBadly(), "t", 0)  # type: ignore[arg-type, return-value]
+    membership = Membership(lambda: LeavesBadly(), SOURCE, 0)  # type: ignore[arg-type, return-value]
     assert not membership.lost()
     now[0] = PLACELESS_SECONDS + 1
     assert membership.lost()
@@ -70,3 +82,54 @@ def test_one_without_a_place_for_long_is_told(monkeypatch: pytest.MonkeyPatch) -
     assert not membership.lost()
     membership.rejoin()
     assert not membership.lost()
+
+
+class Reads:
+    """A consumer whose group has committed offset 50, as of some topic."""
+
+    def __init__(self, metadata: str | None) -> None:
+        self.metadata = metadata
+        self.sought: list[TopicPartition] = []
+        self.pinned: list[TopicPartition] = []
+        self.subscribed = 0
+
+    def subscribe(self, _topics: list[str], *, on_assign: Any, **_others: Any) -> None:
+        self.subscribed += 1
+        self._on_assign = on_assign
+
+    def consume(self, _most: int, _seconds: float) -> list[Any]:
+        self._on_assign(self, [TopicPartition("t", 0)])
+        return []
+
+    def consumer_group_metadata(self) -> str:
+        return "proof"
+
+    def committed(self, asked: list[TopicPartition], **_: Any) -> list[Any]:
+        return [SimpleNamespace(partition=0, offset=50, error=None, metadata=self.metadata) for _ in asked]
+
+    def get_watermark_offsets(self, *_: Any, **__: Any) -> tuple[int, int]:
+        return 3, 90
+
+    def commit(self, offsets: list[TopicPartition], **_: Any) -> None:
+        self.pinned = offsets
+
+    def assign(self, partitions: list[TopicPartition]) -> None:
+        self.sought = partitions
+
+
+@pytest.mark.parametrize(("metadata", "begins"), [("id-now", 50), ("id-of-old", 3), ("", 50), (None, 50)])
+def test_an_offset_of_a_topic_that_was_deleted_says_nothing_of_the_new_one(
+    metadata: str | None, begins: int
+) -> None:
+    consumer = Reads(metadata)
+    membership = Membership(lambda: consumer, Source("t", lambda: told("id-now")), 0)  # type: ignore[arg-type, return-value]
+    membership.take(1, 0)
+    if begins == 3:
+        # The old topic's partitions are not taken: the group shares those of the new one.
+        assert (membership.positions, membership.proof, consumer.pinned) == ({}, None, [])
+        membership.take(1, 0)
+    assert consumer.subscribed == 1 + (begins == 3)
+    assert (membership.positions, membership.proof) == ({0: begins}, "proof")
+    assert [each.offset for each in consumer.sought] == [begins]
+    assert [(each.offset, each.metadata) for each in membership.offsets({0: 51})] == [(51, "id-now")]
+    assert [(each.offset, each.metadata) for each in consumer.pinned] == [(3, "id-now")] * (begins == 3)

@@ -24,6 +24,7 @@ from wmlclient.runner.streams.delivery import AtLeastOnce, Delivery, ExactlyOnce
 from wmlclient.runner.streams.membership import Membership, raise_named
 from wmlclient.runner.streams.model import OneByOne, RecordModel
 from wmlclient.runner.streams.outgoing import Batch, Sender
+from wmlclient.runner.streams.source import NO_TOPIC, Renewed, Source
 
 logger = logging.getLogger("wmlclient.runner.streams")
 
@@ -51,6 +52,7 @@ class StreamLoop:
         self._spec, self._model, self._tell = spec, model, tell
         self._id = f"{envelope.group(spec.stream_id)}-{name}"
         self._member = self._id if lasting else None
+        self._source = Source.of(spec.source)
         self.counts = Counts()
         self._stopping = threading.Event()
         self._trouble = 0
@@ -80,7 +82,7 @@ class StreamLoop:
         """
         delivery = self._delivery()
         self._settle(delivery)
-        membership = Membership(self._consumer, self._spec.source.topic, self._spec.created_at_ms)
+        membership = Membership(self._consumer, self._source, self._spec.created_at_ms)
         try:
             sender = self._sender()
             running = False
@@ -168,9 +170,15 @@ class StreamLoop:
             self._dead = False
             membership.rejoin()
         try:
+            self._source.watch()
             messages = membership.take(1 if self._careful else self._model.most, _WAIT_SECONDS)
             if messages:
                 self._work(messages, membership, delivery, sender)
+        except Renewed:
+            self.counts.aborted += 1
+            self.counts.last_error = f"The topic {self._source.name!r} was deleted and made again."
+            logger.warning("%s Going on from its first record", self.counts.last_error)
+            membership.rejoin()
         except LostPlace:
             logger.info("the partitions are somebody else's; a batch is given up")
             self.counts.aborted += 1
@@ -181,11 +189,16 @@ class StreamLoop:
         self, messages: Sequence[Any], membership: Membership, delivery: Delivery, sender: Sender
     ) -> None:
         now = _now_ms()
+        # Once only: what was read is this topic's. At least once: the look now and then will do, as what is read
+        # from a new topic before it is read again.
+        asked = self._source.begin() if self._spec.delivery == "exactly_once" else None
         try:
             batch = sender.run(messages, now)
         except OneByOne as reason:
             return self._apart(messages, membership, reason)
         following = membership.after(messages)
+        if asked is not None:
+            self._source.check(asked)
         try:
             delivery.send(batch.records, membership, following)
         except RecordRefused as refused:
@@ -230,6 +243,8 @@ class StreamLoop:
                 membership.resume()
         except KafkaException as problem:
             logger.warning("the committed offsets cannot be read: %s", problem)
+            if problem.args[0].code() in NO_TOPIC:
+                self._source.gone()
             raise_named(problem.args[0], self._spec.source.topic)
             membership.rejoin()
 
@@ -237,6 +252,8 @@ class StreamLoop:
         now = time.monotonic()
         if now - self._reported >= _REPORT_SECONDS:
             self._reported = now
+            if self._source.missing:
+                self.counts.last_error = f"The topic {self._source.name!r} does not exist; waiting for it."
             lag = {str(partition): waiting for partition, waiting in membership.lag().items()}
             self._tell("progress", {**self.counts.to_json(), "lag": lag})
 

@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from wmlclient.runner.engine.ports import StreamSetupError
 from wmlclient.runner.streams.clients import ANSWER_SECONDS
+from wmlclient.runner.streams.source import NO_TOPIC, Source
 
 logger = logging.getLogger("wmlclient.runner.streams")
 
@@ -23,7 +24,6 @@ PLACELESS_SECONDS = 60.0
 
 _NO_OFFSET = 0  # offsets below are names: never committed, the end, ...
 _GONE = frozenset((KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE))
-_NO_TOPIC = frozenset((KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC))
 _DENIED = frozenset(
     (
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -40,7 +40,8 @@ class Membership:
 
     Args:
         make: Makes the consumer.
-        topic: The source.
+        source: The source; its id goes with each offset that is committed, so that an offset of a topic that is no
+            more is known as such.
         since: Milliseconds since 1970; a partition that the group has never read is read from this moment on.
 
     Attributes:
@@ -49,9 +50,10 @@ class Membership:
         joined: Whether it ever had one.
     """
 
-    def __init__(self, make: Callable[[], Consumer], topic: str, since: int) -> None:
+    def __init__(self, make: Callable[[], Consumer], source: Source, since: int) -> None:
         self._make = make
-        self._topic = topic
+        self._source = source
+        self._topic = source.name
         self._since = since
         self.positions: dict[int, int] = {}
         self.proof: Any = None
@@ -59,14 +61,19 @@ class Membership:
         self._changes = 0
         self._broken: Exception | None = None
         self._placeless: float | None = None
+        self._shared: str | None = None
+        self._share_anew = False
         self._consumer = self._join()
 
     def _join(self) -> Consumer:
         consumer = self._make()
+        self._subscribe(consumer)
+        return consumer
+
+    def _subscribe(self, consumer: Consumer) -> None:
         consumer.subscribe(
             [self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
         )
-        return consumer
 
     def take(self, most: int, seconds: float) -> list[Any]:
         """The next records, in order in each partition; empty where there are none, or where partitions moved.
@@ -77,12 +84,17 @@ class Membership:
 
         Raises:
             StreamSetupError: A named end: records that are gone, a topic that is, a user that may not.
+            Renewed: The topic was made again; :meth:`rejoin` comes next.
             KafkaException: Trouble that may pass; :meth:`resume` comes next.
         """
         before = self._changes
         messages = self._consumer.consume(1, seconds)
         if messages and most > 1:
             messages += self._consumer.consume(most - 1, 0)
+        if self._share_anew:
+            self._share_anew = False
+            self._subscribe(self._consumer)
+            return []
         if self._broken is not None:
             broken, self._broken = self._broken, None
             self.rejoin()
@@ -116,7 +128,8 @@ class Membership:
 
     def offsets(self, following: dict[int, int]) -> list[TopicPartition]:
         """Positions in the client's form."""
-        return [TopicPartition(self._topic, partition, offset) for partition, offset in following.items()]
+        id = self._source.id or ""
+        return [TopicPartition(self._topic, partition, offset, id) for partition, offset in following.items()]
 
     def done(self, following: dict[int, int]) -> None:
         """The group's offsets are these now."""
@@ -189,8 +202,11 @@ class Membership:
         self._changes += 1
         try:
             proof = consumer.consumer_group_metadata()
+            self._source.identify()
             self.positions = self._starts([each.partition for each in partitions], pin=True)
             self._seek(self.positions)
+            if self._share_anew:
+                return
             self.proof, self.joined = proof, True
             logger.info("partitions of %s: %s", self._topic, self.positions)
         except Exception as error:
@@ -204,24 +220,40 @@ class Membership:
 
     def _starts(self, partitions: list[int], pin: bool = False) -> dict[int, int]:
         """Where to go on. What was never read begins at the stream's creation, which is committed at once: an old
-        timestamp on a later record must not move it."""
+        timestamp on a later record must not move it. A topic that was made again begins at its first record."""
         if not partitions:
             return {}
         asked = [TopicPartition(self._topic, partition) for partition in partitions]
         found: dict[int, int] = {}
+        renewed = self._source.renewed
         # Waits for transactions that are under way, so that nobody reads what another one is about to commit.
         for each in self._consumer.committed(asked, timeout=ANSWER_SECONDS):
             if each.error is not None:
                 raise KafkaException(each.error)
             if each.offset >= _NO_OFFSET:
-                found[each.partition] = each.offset
+                if each.metadata and self._source.id and each.metadata != self._source.id:
+                    renewed = True
+                else:
+                    found[each.partition] = each.offset
+        if pin and renewed and self._shared != self._source.id:
+            # One that comes back under its name is given what it had: partitions of the old topic, of which the new
+            # one may have fewer, or more. Asking once more has them shared anew.
+            self._shared, self._share_anew = self._source.id, True
+            return {}
         fresh = [partition for partition in partitions if partition not in found]
         if fresh:
-            begun = {partition: self._first_since(partition) for partition in fresh}
+            begins = self._first if renewed else self._first_since
+            begun = {partition: begins(partition) for partition in fresh}
             if pin:
                 self.commit(begun)
             found |= begun
         return found
+
+    def _first(self, partition: int) -> int:
+        low, _ = self._consumer.get_watermark_offsets(
+            TopicPartition(self._topic, partition), timeout=ANSWER_SECONDS
+        )
+        return int(low)
 
     def _first_since(self, partition: int) -> int:
         """The first record of the stream's time; the end, where there is none yet."""
@@ -239,6 +271,11 @@ class Membership:
         self._consumer.assign(self.offsets(positions))
 
     def _judge(self, error: KafkaError) -> None:
+        if error.code() in NO_TOPIC:
+            return self._source.gone()
+        if error.code() in _GONE:
+            # An offset of the old topic, most likely, where there is a new one of the name.
+            self._source.check(self._source.begin())
         raise_named(error, self._topic)
         if error.fatal():
             raise KafkaException(error)
@@ -249,7 +286,7 @@ def raise_named(error: KafkaError, topic: str) -> None:
     """Raise the named end that an error is, if it is one.
 
     Raises:
-        StreamSetupError: ``data_lost``, ``topic_not_found``, ``broker_authentication_failed``.
+        StreamSetupError: ``data_lost``, ``broker_authentication_failed``.
     """
     code = error.code()
     if code in _GONE:
@@ -258,8 +295,6 @@ def raise_named(error: KafkaError, topic: str) -> None:
             f"Records that this stream has not read yet are gone from the topic {topic!r}: {error.str()}. "
             "Delete the deployment and create it again to go on from now.",
         )
-    if code in _NO_TOPIC:
-        raise StreamSetupError("topic_not_found", f"The topic {topic!r} does not exist any more.")
     if code in _DENIED:
         raise StreamSetupError(
             "broker_authentication_failed", f"Kafka refuses this connection: {error.str()}."

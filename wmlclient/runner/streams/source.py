@@ -1,0 +1,168 @@
+"""Which topic the source's name means: one that was deleted and made again has the old name, and other records.
+
+A consumer notices nothing of it. Its offsets fit into the new topic as soon as that has grown as long, and the first
+records would be jumped over. Brokers give each topic an id that never comes again, so the id is looked at: before a
+batch is sent for good, and now and then.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotInTime
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+
+from wmlclient.runner.engine.ports import KafkaEndpoint, StreamSetupError
+from wmlclient.runner.streams.clients import ANSWER_SECONDS, connection
+
+logger = logging.getLogger("wmlclient.runner.streams")
+
+#: A topic that was deleted is waited for so long: most are made again at once.
+GONE_SECONDS = 20.0
+#: Between two looks at a topic of which nothing comes.
+LOOK_SECONDS = 1.0
+#: Brokers hear of a new topic one after the other; an answer counts when it is the same so much later.
+SURE_SECONDS = 0.5
+
+NO_TOPIC = frozenset(
+    (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_ID)
+)
+_NO_ID = "A" * 22  # brokers before 2.8
+
+
+class Renewed(Exception):
+    """The name means another topic than at the assignment: what was read since is worth nothing."""
+
+
+class Source:
+    """The source topic by name and id.
+
+    Args:
+        name: Its name.
+        ask: Asks the cluster; the answer is a description with ``topic_id``.
+
+    Attributes:
+        id: Its id at the last assignment; empty where the brokers have no ids.
+        renewed: Whether it was made again while this worker was there.
+    """
+
+    def __init__(self, name: str, ask: Callable[[], Future[Any]]) -> None:
+        self.name = name
+        self.id: str | None = None
+        self.renewed = False
+        self._ask = ask
+        self._asked: Future[Any] | None = None
+        self._looked = 0.0
+        self._missing: float | None = None
+
+    @classmethod
+    def of(cls, endpoint: KafkaEndpoint) -> Source:
+        """The source on its cluster, by a connection of its own."""
+        admin = AdminClient(connection(endpoint), logger=logger)
+        topics = TopicCollection([endpoint.topic])
+
+        def ask() -> Future[Any]:
+            found: Future[Any] = admin.describe_topics(topics, request_timeout=ANSWER_SECONDS)[endpoint.topic]
+            return found
+
+        return cls(endpoint.topic, ask)
+
+    def identify(self) -> str:
+        """The topic's id now, which is the one to compare with from here on.
+
+        Raises:
+            KafkaException: There is no such topic, or no answer.
+        """
+        found = self._answer(self._ask())
+        if self.id is not None and found != self.id:
+            found = self.surely(found)
+            self.renewed = self.renewed or found != self.id
+        self.id = found
+        return found
+
+    def surely(self, found: str | None = None) -> str:
+        """The topic's id, told twice.
+
+        Raises:
+            KafkaException: There is no such topic, or no answer.
+        """
+        while True:
+            time.sleep(SURE_SECONDS)
+            again = self._answer(self._ask())
+            if again == found:
+                return again
+            found = again
+
+    def begin(self) -> Future[Any]:
+        """Ask without waiting; for :meth:`check`. What was read before belongs to the topic of the answer."""
+        return self._ask()
+
+    def check(self, asked: Future[Any]) -> None:
+        """Return where the topic is still the one of the assignment.
+
+        Raises:
+            Renewed: It is another one.
+            KafkaException: There is none, or no answer.
+        """
+        found = self._answer(asked)
+        self._looked = time.monotonic()
+        if self.id is not None and found != self.id and self.surely(found) != self.id:
+            raise Renewed
+
+    def watch(self) -> None:
+        """Look now and then, and never wait. Called over and over.
+
+        Raises:
+            Renewed: It is another topic.
+            StreamSetupError: ``topic_not_found``: there has been none for long.
+        """
+        if self._asked is None:
+            if time.monotonic() - self._looked >= LOOK_SECONDS:
+                self._asked = self._ask()
+            return
+        if not self._asked.done():
+            return
+        asked, self._asked = self._asked, None
+        self._looked = time.monotonic()
+        try:
+            self.check(asked)
+        except KafkaException as problem:
+            if problem.args[0].code() in NO_TOPIC:
+                self.gone()
+            else:
+                logger.info("the topic %s cannot be looked at: %s", self.name, problem)
+
+    @property
+    def missing(self) -> bool:
+        """Whether there was none at the last look."""
+        return self._missing is not None
+
+    def gone(self) -> None:
+        """Somebody was told that there is no such topic.
+
+        Raises:
+            StreamSetupError: ``topic_not_found``: for too long.
+        """
+        now = time.monotonic()
+        if self._missing is None:
+            logger.warning("the topic %s does not exist; waiting for it", self.name)
+            self._missing = now
+        if now - self._missing > GONE_SECONDS:
+            raise StreamSetupError(
+                "topic_not_found",
+                f"The topic {self.name!r} does not exist any more. Make it again, then start the stream: it reads "
+                "the new topic from its beginning.",
+            )
+
+    def _answer(self, asked: Future[Any]) -> str:
+        try:
+            topic_id = str(asked.result(ANSWER_SECONDS + 1).topic_id)
+        except NotInTime:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT)) from None
+        self._missing = None
+        return "" if topic_id == _NO_ID else topic_id
