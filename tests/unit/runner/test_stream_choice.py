@@ -9,6 +9,7 @@ from runner_fakes import eventually
 
 from wmlclient import wire
 from wmlclient.runner.engine.errors import Invalid
+from wmlclient.runner.engine.ports import SparkUnavailable
 
 HEADER = wire.encode_spark_service({"version": "2.0"})
 KAFKA = {"kafka_brokers_sasl": ["127.0.0.1:9092"]}
@@ -119,18 +120,100 @@ def test_a_stream_made_before_the_check_is_done_waits_for_it(world: Any, content
     assert found.engine_reason.startswith("no Spark service is named, and ")
 
 
-def test_a_stream_made_before_a_check_that_finds_a_difference_fails_with_it(
-    world: Any, content: bytes
-) -> None:
+def differing(world: Any, content: bytes, **more: Any) -> Any:
+    """A stream that was made before the check of its model, which then asks for Spark."""
     world.spark.hold.clear()
     world.spark.skew = 0.5
     version = world.upload(content)
-    made = create(world, version.model_id)
+    made = create(world, version.model_id, **more)
+    assert made.engine is None
+    return made
+
+
+def test_a_stream_made_before_a_check_that_finds_a_difference_moves_to_spark_with_it(
+    world: Any, content: bytes
+) -> None:
+    made = differing(world, content, receipts=True)
+    assert made.body["delivery"] == "exactly_once"
+    world.spark.hold.set()
+    eventually(lambda: world.engine.deployments.get(made.id).status == "RUNNING")
+    found = world.engine.deployments.get(made.id)
+    assert (found.engine, found.body["delivery"]) == ("spark", "at_least_once")
+    assert found.engine_reason.startswith(
+        "the check of the model came after the stream, and asks for Spark: "
+    )
+    assert "asked" not in found.body
+    spec = world.spark.streams[made.id]
+    assert (spec.delivery, spec.receipts, spec.created_at_ms) == ("at_least_once", True, made.created_at)
+    assert world.native.starts == []
+
+
+def test_a_stream_that_was_moved_starts_on_spark_again(world: Any, content: bytes) -> None:
+    made = differing(world, content)
+    world.spark.hold.set()
+    eventually(lambda: world.spark.starts == [made.id])
+    for status in ("STOPPED", "RUNNING"):
+        world.engine.deployments.change(
+            made.id, None, [{"op": "replace", "path": "/status", "value": status}]
+        )
+    eventually(lambda: world.spark.starts == [made.id] * 2)
+    assert world.native.starts == []
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({"engine": "native"}, "model_not_native"),
+        ({"delivery": "exactly_once"}, "delivery_not_supported"),
+        ({"workers": 2}, "workers_not_supported"),
+        (
+            {
+                "input": {
+                    "connection": KAFKA,
+                    "source": {"topic": "in", "type": "kafka", "format": {"type": "csv"}},
+                }
+            },
+            "format_not_supported",
+        ),
+        (
+            {
+                "input": {
+                    "connection": {**KAFKA, "token": "t"},
+                    "source": {"topic": "in", "type": "kafka"},
+                }
+            },
+            "sasl_mechanism_not_supported",
+        ),
+    ],
+)
+def test_a_stream_that_asks_for_what_spark_has_not_is_not_moved(
+    world: Any, content: bytes, more: dict[str, Any], code: str
+) -> None:
+    made = differing(world, content, **more)
+    world.spark.hold.set()
+    eventually(lambda: world.engine.deployments.get(made.id).status == "FAILED")
+    [failure] = world.engine.deployments.get(made.id).failure
+    assert failure["code"] == code
+    assert (world.native.starts, world.spark.starts) == ([], [])
+
+
+def test_a_stream_is_not_moved_where_there_is_no_spark(
+    world: Any, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked = world.engine.certificates.checked
+
+    def then_gone(version: Any) -> Any:
+        found = checked(version)
+        world.spark.down = SparkUnavailable("java_not_found", "No Java is installed. Install one.")
+        return found
+
+    monkeypatch.setattr(world.engine.certificates, "checked", then_gone)
+    made = differing(world, content)
     world.spark.hold.set()
     eventually(lambda: world.engine.deployments.get(made.id).status == "FAILED")
     [failure] = world.engine.deployments.get(made.id).failure
     assert failure["code"] == "missing_prediction_spark_definition"
-    assert world.native.starts == []
+    assert "No Java is installed. Install one." in failure["message"]
 
 
 @pytest.mark.parametrize(

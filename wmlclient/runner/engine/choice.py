@@ -13,6 +13,7 @@ from wmlclient.wire import SPARK_SERVICE_HEADER
 
 from .connections import StreamEndpoints, spark_service
 from .errors import Invalid, field_error
+from .formats import StreamFormats
 from .ports import Delivery
 
 ENGINES = ("auto", "native", "spark")
@@ -34,6 +35,7 @@ class Choice:
         receipts: Whether scored records name their source and model.
         latency: ``default``, or ``realtime`` for Spark's Real-time Mode.
         spark: The Spark service that runs it, decoded, or None.
+        asked: Engine and delivery as the request has them, kept until the engine is known.
     """
 
     engine: str | None
@@ -43,6 +45,7 @@ class Choice:
     receipts: bool = False
     latency: str = "default"
     spark: dict[str, Any] | None = None
+    asked: dict[str, Any] | None = None
 
     def to_body(self) -> dict[str, Any]:
         """What is kept with the deployment, beside the engine."""
@@ -51,6 +54,7 @@ class Choice:
             "workers": self.workers,
             "receipts": self.receipts,
             "latency": self.latency,
+            **({"asked": self.asked} if self.asked is not None else {}),
         }
 
 
@@ -113,8 +117,46 @@ def choose(
     together = bool(set(ends.source.brokers) & set(ends.target.brokers))
     delivery: Delivery = wanted or ("exactly_once" if together else "at_least_once")
     if certificate is None or certificate["engine"] is None:
-        return Choice(None, None, delivery, workers, receipts)
+        asked = {"engine": engine, "delivery": wanted}
+        return Choice(None, None, delivery, workers, receipts, asked=asked)
     return Choice("native", native_reason(certificate), delivery, workers, receipts)
+
+
+def moved(body: Mapping[str, Any], ends: StreamEndpoints, formats: StreamFormats, reason: str) -> Choice:
+    """What becomes of a stream that was taken while its model was being checked, and that only Spark can run.
+
+    Args:
+        body: What is kept with the deployment.
+        ends: Where the stream reads and writes.
+        formats: What its records are.
+        reason: Why only Spark.
+
+    Raises:
+        Invalid: It asked for what Spark does not have.
+    """
+    asked = body.get("asked") or {}
+    if asked.get("engine") == "native":
+        raise Invalid("model_not_native", f"The model cannot be streamed natively: {reason}.")
+    wishes = [(*wish, wish[0]) for wish in _wishes(asked.get("delivery"), body.get("workers", 1))]
+    for side, end, given in (("input", "source", formats.source), ("output", "target", formats.target)):
+        if given is not None:
+            wishes.append(("format", "Spark streams read and write plain JSON", f"{side}.{end}.format"))
+    wishes += [
+        (refused.field, f"Spark cannot log in so: {refused}", f"{side}.connection.{refused.field}")
+        for side, refused in _refused_logins(ends)
+    ]
+    for name, text, where in wishes:
+        raise Invalid(
+            f"{name}_not_supported",
+            f"Only Spark can run this stream: {reason}. {text}. Deploy it again without `{where}`.",
+            {"type": "field", "name": where},
+        )
+    return Choice(
+        "spark",
+        f"the check of the model came after the stream, and asks for Spark: {reason}",
+        "at_least_once",
+        receipts=body.get("receipts", False),
+    )
 
 
 def native_reason(certificate: Certificate) -> str:
@@ -144,33 +186,43 @@ def _spark(
     header: str | None, engine: str, wanted: Any, workers: int, receipts: bool, latency: str
 ) -> Choice:
     service = spark_service(header, "stream")
-    for wish, name, text in (
-        (wanted == "exactly_once", "delivery", "Spark's Kafka sink delivers at least once, not exactly once"),
-        (workers > 1, "workers", "Spark shares the work among its own executors"),
-    ):
-        if wish:
-            raise Invalid(
-                f"{name}_not_supported",
-                f"{text}. Leave `{name}` out, or the Spark service, so that the native engine runs the stream.",
-                {"type": "field", "name": name},
-            )
+    for name, text in _wishes(wanted, workers):
+        raise Invalid(
+            f"{name}_not_supported",
+            f"{text}. Leave `{name}` out, or the Spark service, so that the native engine runs the stream.",
+            {"type": "field", "name": name},
+        )
     reason = "the request asks for it" if engine == "spark" else "the request names a Spark service"
     if latency == "realtime":
         reason += ", in Real-time Mode"
     return Choice("spark", reason, "at_least_once", receipts=receipts, latency=latency, spark=service)
 
 
+def _wishes(wanted: Any, workers: int) -> list[tuple[str, str]]:
+    """What is wished for and Spark does not have: members of the request, and why."""
+    found = []
+    if wanted == "exactly_once":
+        found.append(("delivery", "Spark's Kafka sink delivers at least once, not exactly once"))
+    if workers > 1:
+        found.append(("workers", "Spark shares the work among its own executors"))
+    return found
+
+
+def _refused_logins(ends: StreamEndpoints) -> list[tuple[str, Any]]:
+    sides = (("input", ends.source), ("output", ends.target))
+    found = [(side, java_refusal(login_of(end))) for side, end in sides]
+    return [(side, refused) for side, refused in found if refused is not None]
+
+
 def _check_login(ends: StreamEndpoints) -> None:
-    for side, end in (("input", ends.source), ("output", ends.target)):
-        refused = java_refusal(login_of(end))
-        if refused is not None:
-            where = f"{side}.connection.{refused.field}"
-            raise Invalid(
-                f"{refused.field}_not_supported",
-                f"`{where}` cannot be had with Spark: {refused}. Leave the Spark service out, so that the native "
-                "engine runs the stream, or log in another way.",
-                {"type": "field", "name": where},
-            )
+    for side, refused in _refused_logins(ends):
+        where = f"{side}.connection.{refused.field}"
+        raise Invalid(
+            f"{refused.field}_not_supported",
+            f"`{where}` cannot be had with Spark: {refused}. Leave the Spark service out, so that the native "
+            "engine runs the stream, or log in another way.",
+            {"type": "field", "name": where},
+        )
 
 
 def _one_of(body: Mapping[str, Any], name: str, allowed: tuple[Any, ...], default: Any) -> Any:

@@ -18,12 +18,13 @@ from attrs import define, evolve, field
 
 from ..store import Deployment, Store, Version
 from .certificates import CertificateService
-from .choice import Choice, choose, native_reason, needs_spark
+from .choice import Choice, choose, native_reason
 from .clock import Later, later, now_ms
 from .connections import spark_master, stream_endpoints
 from .contents import Contents
 from .errors import Conflict, EngineError, Invalid, NotFound
 from .formats import check_engine, stream_formats
+from .moving import to_spark
 from .ports import NativeStreamEngine, PortError, SparkPool, StreamEngine, StreamEvent, StreamSpec, TopicAdmin
 from .schemas import input_schema
 from .service_streams import ServiceStreams
@@ -254,9 +255,10 @@ class StreamService:
             if self._closing or start != watch.start or deployment is None or deployment.desired != "running":
                 return
             try:
-                spec = self._spec(deployment)
+                self._spec(deployment)
                 engine = self._engine(deployment)
-                spec = self._ends(spec)
+                # Its engine, and with that what it promises, may be known only now.
+                spec = self._ends(self._spec(self._store.deployments.get(id) or deployment))
                 watch.engine = engine
                 engine.start_stream(spec, lambda event: self._on_event(watch, start, event))
             except PortError as error:
@@ -279,7 +281,7 @@ class StreamService:
         if deployment.engine is None and version is not None:
             certificate = self._certificates.checked(version)
             if certificate["engine"] == "spark":
-                raise needs_spark(certificate["reason"])
+                return to_spark(self._store, self._spark, deployment, version, str(certificate["reason"]))
             if certificate["engine"] is None:
                 raise Invalid(
                     "model_not_checked",
