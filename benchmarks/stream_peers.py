@@ -3,18 +3,24 @@
 The task names what runs: ``native`` (our loop, as a worker runs it), ``bare`` (consume and produce in transactions,
 nothing else), ``kafka-python`` (the same with the other client), ``spark`` (a job as one writes it by hand),
 ``spark-stream`` (our Spark engine, as a driver runs it). With
-``count`` it ends after so many records and prints when it began and ended; without, it runs until stdin ends.
+``count`` it ends after so many records and prints when it began and ended; without, it runs until stdin ends. The two
+on Spark take the records ``turns`` times, and print each time also the CPU seconds of their two processes.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import psutil
+from attrs import evolve
 
 BATCH = 4_000
 
@@ -31,6 +37,12 @@ def watched(task: dict[str, Any], done: Any) -> None:
     while done() < task["count"]:
         time.sleep(0.002)
     print(json.dumps({"began": began, "ended": time.time()}), flush=True)
+
+
+def cpu_seconds(*pids: int) -> float:
+    """User and system time of processes, so far."""
+    times = [psutil.Process(pid).cpu_times() for pid in pids]
+    return sum(each.user + each.system for each in times)
 
 
 def native(task: dict[str, Any]) -> None:
@@ -170,18 +182,26 @@ def spark(task: dict[str, Any]) -> None:
     columns = [name for name in scored.columns if name != "key"]
     out = scored.select("key", F.to_json(F.struct(*columns)).alias("value"))
     sink = out.writeStream.format("kafka").options(**connection_options(spec.target))
-    sink = sink.option("topic", spec.target.topic).option("checkpointLocation", task["checkpoint"])
-    began = time.time()
-    if task["count"]:
-        sink.trigger(availableNow=True).start().awaitTermination()
-        print(json.dumps({"ready": began}), flush=True)
-        print(json.dumps({"began": began, "ended": time.time()}), flush=True)
-    else:
-        query = sink.start()
+    sink = sink.option("topic", spec.target.topic)
+    if not task["count"]:
+        query = sink.option("checkpointLocation", task["checkpoint"]).start()
         while not query.lastProgress:
             time.sleep(0.1)
-        print(json.dumps({"ready": began}), flush=True)
+        print(json.dumps({"ready": time.time()}), flush=True)
         sys.stdin.read()
+        return
+    jvm: Any = session.sparkContext._jvm
+    pids = (os.getpid(), int(jvm.java.lang.ProcessHandle.current().pid()))
+    for turn in range(task["turns"]):
+        sink = sink.option("checkpointLocation", f"{task['checkpoint']}-{turn}")
+        began, used = time.time(), cpu_seconds(*pids)
+        sink.trigger(availableNow=True).start().awaitTermination()
+        told(began, cpu_seconds(*pids) - used)
+
+
+def told(began: float, used: float) -> None:
+    """Print how one turn went."""
+    print(json.dumps({"began": began, "ended": time.time(), "cpu": used}), flush=True)
 
 
 def spark_stream(task: dict[str, Any]) -> None:
@@ -201,7 +221,9 @@ def spark_stream(task: dict[str, Any]) -> None:
     folder.properties.write_text(to_properties(settings))
     session = Session(folder.path)
     session.start()
-    running, began = threading.Event(), [0.0]
+    pids = (os.getpid(), int(session.jvm_pid or 0))
+    began, used = 0.0, 0.0
+    running = threading.Event()
 
     def tell(kind: str, details: dict[str, Any]) -> None:
         if kind == "failed":
@@ -209,23 +231,28 @@ def spark_stream(task: dict[str, Any]) -> None:
         if kind == "running":
             running.set()
 
-    stream = SparkStream(session, ModelCache(session), ProgressDesk(session), spec, tell)
-    begin = stream._begin
+    models, desk = ModelCache(session), ProgressDesk(session)
+    for turn in range(task["turns"]):
+        spec = evolve(spec, checkpoint_dir=f"{task['checkpoint']}-{turn}")
+        stream = SparkStream(session, models, desk, spec, tell)
+        begin = stream._begin
 
-    def timed() -> None:
-        began[0] = time.time()
-        begin()
+        def timed(begin: Callable[[], None] = begin) -> None:
+            nonlocal began, used
+            began, used = time.time(), cpu_seconds(*pids)
+            begin()
 
-    stream._begin = timed  # type: ignore[method-assign]
-    stream.start()
-    running.wait()
-    print(json.dumps({"ready": began[0]}), flush=True)
-    if task["count"]:
+        stream._begin = timed  # type: ignore[method-assign]
+        stream.start()
+        if not task["count"]:
+            running.wait()
+            print(json.dumps({"ready": began}), flush=True)
+            sys.stdin.read()
+            break
         while stream._writer.counts.records_in < task["count"]:
             time.sleep(0.002)
-        print(json.dumps({"began": began[0], "ended": time.time()}), flush=True)
-    else:
-        sys.stdin.read()
+        told(began, cpu_seconds(*pids) - used)
+        stream.stop()
     session.stop()
 
 

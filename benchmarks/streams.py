@@ -54,7 +54,7 @@ WORKLOADS["text"].fit(spark, Path(sys.argv[1])); spark.stop()
 class Bench:
     """A broker, a model and topics."""
 
-    def __init__(self, home: Path, broker: Broker, count: int) -> None:
+    def __init__(self, home: Path, broker: Broker, model: Path, count: int) -> None:
         self.home, self.count = home, count
         given: Any = broker.credentials()
         end = KafkaEndpoint(
@@ -68,7 +68,7 @@ class Bench:
         self._runs = 0
         self.spec = StreamSpec(
             stream_id="bench",
-            model_dir=str(home / "model"),
+            model_dir=str(model),
             input_schema=SCHEMA,
             source=evolve(end, topic="source"),
             target=end,
@@ -97,7 +97,13 @@ class Bench:
         producer.flush()
 
     def task(
-        self, kind: str, count: int | None, spec: StreamSpec, name: str = "0", partitions: int = 2
+        self,
+        kind: str,
+        count: int | None,
+        spec: StreamSpec,
+        name: str = "0",
+        partitions: int = 2,
+        turns: int = 1,
     ) -> list[str]:
         file = self.home / f"task-{spec.stream_id}-{name}.json"
         file.write_text(
@@ -107,6 +113,7 @@ class Bench:
                     "count": count,
                     "name": name,
                     "partitions": partitions,
+                    "turns": turns,
                     "spec": lines.spec_to_json(spec),
                     "checkpoint": str(self.home / f"checkpoint-{spec.stream_id}"),
                 }
@@ -162,6 +169,19 @@ class Bench:
         )
         told = json.loads(answer.stdout.splitlines()[-1])
         return count / float(told["ended"] - told["began"])
+
+    def turns(self, kind: str, turns: int) -> list[tuple[float, float]]:
+        """Records a second, and records a second of CPU time, of each of several turns in one process."""
+        spec = self.fresh()
+        answer = subprocess.run(
+            self.task(kind, self.count, spec, turns=turns),
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=280,
+            check=True,
+        )
+        told = [json.loads(line) for line in answer.stdout.splitlines()]
+        return [(self.count / (each["ended"] - each["began"]), self.count / each["cpu"]) for each in told]
 
     @contextmanager
     def running(
@@ -245,11 +265,17 @@ def speed(bench: Bench) -> Iterator[Figure]:
 
 
 def spark(bench: Bench) -> Iterator[Figure]:
-    """Records a second of the Spark engine. Each twice, the better one counts: both begin cold."""
-    theirs = max(bench.rate("spark") for _ in range(2))
-    ours = max(bench.rate("spark-stream") for _ in range(2))
-    met = ours >= 0.95 * theirs
-    yield Figure("our Spark engine", ours, "rec/s", theirs, "Spark job, local[2]", ">= 0.95 x", met)
+    """The Spark engine: each takes all records several times in one process; the first time it is cold.
+
+    CPU is that of Python and JVM. It bears a machine that has other things to do, records a second do not.
+    """
+    peer, goal = "Spark job, local[2]", ">= 0.95 x"
+    theirs, ours = bench.turns("spark", 4), bench.turns("spark-stream", 4)
+    for title, pick in (("cold", lambda turns: turns[0]), ("warm, best of 3", lambda turns: max(turns[1:]))):
+        for at, what in ((0, "records"), (1, "records a CPU second")):
+            mine, other = (pick([turn[at] for turn in turns]) for turns in (ours, theirs))
+            met = mine >= 0.95 * other if "warm" in title else None
+            yield Figure(f"our Spark engine, {what}, {title}", mine, "/s", other, peer, goal, met)
 
 
 def realtime(bench: Bench) -> Iterator[Figure]:
@@ -297,18 +323,21 @@ def main() -> int:
     )
     parser.add_argument("parts", nargs="*", default=[*PARTS], help=f"some of {', '.join(PARTS)}")
     parser.add_argument("--records", type=int, default=200_000)
+    parser.add_argument("--model", type=Path, help="keeps the fitted pipeline, and is it where it is there")
     arguments = parser.parse_args()
     missed = 0
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        subprocess.run(
-            [sys.executable, "-c", FIT, str(home / "model"), str(PEERS.parent)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            check=True,
-        )
+        model = (arguments.model or home / "model").absolute()
+        if not model.exists():
+            subprocess.run(
+                [sys.executable, "-c", FIT, str(model), str(PEERS.parent)],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                check=True,
+            )
         with Broker(home) as broker:
-            bench = Bench(home, broker, arguments.records)
+            bench = Bench(home, broker, model, arguments.records)
             bench.fill()
             for name in arguments.parts:
                 figures = report(f"streams: {name}", PARTS[name](bench))

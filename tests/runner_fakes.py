@@ -42,6 +42,7 @@ class FakeSpark:
         trained: The saved model that a training gives.
         start_error: Raised by ``start_stream`` while it is set.
         stop_error: Raised by ``stop_stream`` while it is set.
+        update_error: Raised by ``update_stream`` while it is set.
         closed: Whether it was closed.
     """
 
@@ -57,6 +58,7 @@ class FakeSpark:
         self.no_realtime: str | None = None
         self.masters: list[str | None] = []
         self.start_error: PortError | None = None
+        self.update_error: PortError | None = None
         self.stop_error: PortError | None = None
         self.closed = False
         self.jobs: list[tuple[str, dict[str, Any]]] = []
@@ -157,6 +159,12 @@ class FakeSpark:
         self._listeners[spec.stream_id] = on_event
         Path(spec.checkpoint_dir).mkdir(exist_ok=True)
         on_event(StreamEvent(spec.stream_id, "running"))
+
+    def update_stream(self, spec: StreamSpec) -> None:
+        if self.update_error is not None:
+            raise self.update_error
+        if spec.stream_id in self.streams:
+            self.streams[spec.stream_id] = spec
 
     def stop_stream(self, stream_id: str) -> None:
         if self.stop_error is not None:

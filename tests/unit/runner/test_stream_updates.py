@@ -74,9 +74,28 @@ def test_what_cannot_be_leaves_everything_as_it_was(
     assert (found.status, found.version_id, found.previous_id) == ("RUNNING", stream.version_id, None)
 
 
-def test_spark_refuses_by_name(world: Any, model_id: str, other: bytes) -> None:  # noqa: F811
+def test_spark_takes_the_version_too(world: Any, model_id: str, other: bytes) -> None:  # noqa: F811
     made = create(world, model_id, HEADER)
+    eventually(lambda: made.id in world.spark.streams)
     version = further(world, model_id, other)
-    with pytest.raises(Invalid) as caught:
+    # What the native engine thinks of the version does not matter here.
+    world.native.reason = "stage X needs Spark"
+    found = moved(world, made, version)
+    assert (found.status, found.version_id, found.previous_id) == ("RUNNING", version, made.version_id)
+    assert world.spark.streams[made.id].model_digest == world.engine.store.models.version(version).digest
+    assert world.spark.starts == [made.id]
+    world.spark.update_error = StreamSetupError("load_model_failure", "not loaded")
+    with pytest.raises(Conflict, match="not loaded"):
+        moved(world, made, made.version_id)
+    assert world.engine.deployments.get(made.id).version_id == version
+
+
+def test_a_version_that_has_no_real_time_mode_is_refused(world: Any, model_id: str, other: bytes) -> None:  # noqa: F811
+    made = create(world, model_id, HEADER, latency="realtime")
+    eventually(lambda: made.id in world.spark.streams)
+    version = further(world, model_id, other)
+    world.spark.no_realtime = "its model takes vectors"
+    with pytest.raises(Invalid, match="takes vectors") as caught:
         moved(world, made, version)
-    assert caught.value.code == "stream_update_not_supported"
+    assert caught.value.code == "latency_not_supported"
+    assert world.engine.deployments.get(made.id).version_id == made.version_id

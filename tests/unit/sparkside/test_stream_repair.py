@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from wmlclient.runner.engine.ports import KafkaEndpoint, StreamSpec
 from wmlclient.runner.spark.progress import Counts
-from wmlclient.runner.spark.streaming import SparkStream
+from wmlclient.runner.spark.streaming import SparkStream, Version
 
 END = KafkaEndpoint(("b:1",), "in")
 
@@ -61,7 +63,12 @@ class Fakes:
         pass
 
 
-def run(fakes: Any, folder: Path, latency: str = "default") -> list[tuple[str, dict[str, Any]]]:
+def run(
+    fakes: Any,
+    folder: Path,
+    latency: str = "default",
+    before: Callable[[SparkStream], None] = lambda stream: None,
+) -> list[tuple[str, dict[str, Any]]]:
     pinned = folder / "sources" / "0" / "0"
     pinned.parent.mkdir(parents=True)
     pinned.touch()
@@ -71,8 +78,10 @@ def run(fakes: Any, folder: Path, latency: str = "default") -> list[tuple[str, d
     session: Any = None
     models: Any = None
     stream = SparkStream(session, models, fakes, spec, lambda kind, details: told.append((kind, details)))
-    stream._queries = stream._single = stream._writer = stream._shadow = fakes
+    stream._queries = stream._shadow = fakes
+    stream._use(Version(spec, fakes, fakes))
     stream._begin()
+    before(stream)
     stream._watch()
     return told
 
@@ -105,3 +114,22 @@ def test_what_is_no_records_fault_fails_the_stream(tmp_path: Path, error: Except
     assert fakes.begun == ["single"]
     assert told[-1][0] == "failed"
     assert told[-1][1]["code"] == code
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("Unseen label")])
+def test_another_version_follows_when_the_query_ends(tmp_path: Path, error: Exception | None) -> None:
+    fakes, later = Fakes(error), Fakes(None)
+    passes: list[Any] = []
+    fakes.in_one_pass = lambda plan, realtime: passes.append(plan) or Query(error if plan is fakes else None)  # type: ignore[method-assign]
+
+    def update(stream: SparkStream) -> None:
+        spec = evolve(stream.spec, model_digest="sha256:y")
+        stream._next = Version(spec, later, later)  # type: ignore[arg-type]
+        stream._tell = lambda kind, details: told.append((kind, stream.spec.model_digest))
+
+    told: list[tuple[str, str]] = []
+    run(fakes, tmp_path, before=update)
+    # A failure is looked into with the version that failed.
+    assert passes == [fakes, later]
+    assert fakes.begun == (["batches"] if error else [])
+    assert told == [("running", "sha256:x"), ("stopped", "sha256:y")]

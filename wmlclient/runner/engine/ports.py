@@ -170,6 +170,20 @@ class StreamEngine(Protocol):
         """
         ...
 
+    def update_stream(self, spec: StreamSpec) -> None:
+        """Have a running stream's records scored by another model from some batch on; returns when all of them are.
+
+        Each record is scored by one of the two; where delivery is at least once, a few perhaps by both. Where the model
+        cannot be loaded, the one before goes on. A stream that does not run is no error.
+
+        Args:
+            spec: The stream with that model; nothing else is changed.
+
+        Raises:
+            StreamSetupError: ``update_failed``.
+        """
+        ...
+
     def stop_stream(self, stream_id: str) -> None:
         """Stop a stream; returns when nothing of it runs. An unknown id is no error."""
         ...
@@ -189,20 +203,6 @@ class NativeStreamEngine(StreamEngine, Protocol):
         Args:
             model_dir: Folder with the unpacked model.
             schema: ``StructType.jsonValue()`` of its input.
-        """
-        ...
-
-    def update_stream(self, spec: StreamSpec) -> None:
-        """Have a running stream's records scored by another model from some batch on; returns when all of them are.
-
-        Each record is scored by one of the two. Where the model cannot be loaded, the one before goes on. A stream
-        that does not run is no error.
-
-        Args:
-            spec: The stream with that model; nothing else is changed.
-
-        Raises:
-            StreamSetupError: ``update_failed``.
         """
         ...
 

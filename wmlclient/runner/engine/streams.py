@@ -171,19 +171,10 @@ class StreamService:
         """Have a stream's records scored by another version; one that does not run takes it at its next start.
 
         Returns:
-            Done when the version scores. It fails, and the version before goes on, with ``model_not_native``, with
-            the errors of formats that do not go with the version's columns, or with ``underlying_api_error``.
-
-        Raises:
-            Invalid: ``stream_update_not_supported``: a stream that Spark runs.
+            Done when the version scores. It fails, and the version before goes on, with ``model_not_native`` where no
+            Spark runs the stream, with the errors of formats and latencies that do not go with the version's columns,
+            or with ``underlying_api_error``.
         """
-        if deployment.engine == "spark":
-            raise Invalid(
-                "stream_update_not_supported",
-                "A stream that Spark runs cannot change its version: its query is bound to its model. Deploy the "
-                "version beside it, then stop this one.",
-                {"type": "field", "name": "/deployed_version/url"},
-            )
         return self._pool.submit(self._update, deployment.id, version)
 
     def _update(self, id: str, version: Version) -> None:
@@ -194,23 +185,35 @@ class StreamService:
                 raise NotFound()
             if version.id == deployment.version_id:
                 return
-            certificate = self._certificates.checked(version)
             spec = self._spec(evolve(deployment, version_id=version.id))
-            reason = self._native.refusal(spec.model_dir, spec.input_schema)
-            if reason is None and certificate["engine"] != "native":
-                reason = str(certificate["reason"])
-            if reason is not None:
-                raise Invalid("model_not_native", f"The version cannot be streamed natively: {reason}.")
+            self._check_version(deployment, version, spec)
             # First what a start after an accident reads: whichever it finds, each record has one version.
             self._keep_version(id, version.id, deployment.version_id)
             try:
-                self._native.update_stream(self._ends(spec) if watch.engine is not None else spec)
+                if watch.engine is not None:
+                    watch.engine.update_stream(self._ends(spec))
             except PortError as error:
                 self._keep_version(id, deployment.version_id, deployment.previous_id)
                 raise Conflict(
                     "underlying_api_error", f"The stream keeps the version before: {error.message}"
                 ) from None
             logger.info("stream %s scores version %s", id, version.id)
+
+    def _check_version(self, deployment: Deployment, version: Version, spec: StreamSpec) -> None:
+        if deployment.engine == "spark":
+            realtime = spec.latency == "realtime"
+            reason = self._spark.realtime_refusal(spec.input_schema) if realtime else None
+            if reason is not None:
+                raise Invalid(
+                    "latency_not_supported", f"The version cannot be streamed in real time: {reason}."
+                )
+            return
+        certificate = self._certificates.checked(version)
+        reason = self._native.refusal(spec.model_dir, spec.input_schema)
+        if reason is None and certificate["engine"] != "native":
+            reason = str(certificate["reason"])
+        if reason is not None:
+            raise Invalid("model_not_native", f"The version cannot be streamed natively: {reason}.")
 
     def _keep_version(self, id: str, version_id: str, previous_id: str | None) -> None:
         self._store.deployments.update(

@@ -51,11 +51,12 @@ class BatchWriter:
         spec: StreamSpec,
         plan: StreamPlan,
         stopping: threading.Event,
+        counts: Counts,
         careful: bool = False,
     ) -> None:
         self._session, self._models, self._spec, self._plan = session, models, spec, plan
         self._stopping = stopping
-        self.counts = Counts()
+        self.counts = counts
         self.error: BaseException | None = None
         fields = [dict(field, nullable=True) for field in plan.reader.fields]
         self._vectors = fields if has_vectors({"fields": fields}) else None
@@ -139,12 +140,17 @@ class BatchWriter:
     # -- the steps --------------------------------------------------------------------------------------------
 
     def _judge(self, frame: Any) -> Any:
-        """The records, each with what it holds (``r``, ``a``) and the reason why it is bad, or null."""
-        return judge(self._session, self._plan.reader, frame)
+        """The records, each with what it holds (``r``, ``extra``) and the reason why it is bad, or null."""
+        return judge(self._session, self._plan.reader, self._plan.writer.made, frame)
 
     def _score(self, judged: Any) -> Any:
         """The records to send, of all good ones."""
-        return self._select(self._transform(judged), named(self._plan.output))
+        return self._written(self._transform(judged))
+
+    def _written(self, scored: Any, **more: str) -> Any:
+        writer, extra = self._plan.writer, f"{META}.extra"
+        columns = {"key": f"{META}.key", "headers": writer.headers(f"{META}."), "value": writer.value(extra)}
+        return self._select(self._select(scored, writer.written(extra)), named(columns | more))
 
     def _transform(self, judged: Any) -> Any:
         return self._plan.model.transform(self._inputs(judged.filter("reason IS NULL")))
@@ -186,7 +192,7 @@ class BatchWriter:
         text = jvm.org.apache.commons.io.IOUtils.readLines(jvm.java.io.StringReader(lines))
         table = self._session.spark.createDataset(text, jvm.org.apache.spark.sql.Encoders.STRING())
         table = self._select(table, ["from_json(value, 'p INT, o BIGINT, why STRING') AS d"])
-        records = self._select(judged, [*META_COLUMNS, "value"])
+        records = self._select(judged, [*META_COLUMNS, "s"])
         match = self._session.functions.expr("partition = d.p AND offset = d.o")
         joined = records.join(self._session.functions.broadcast(table), match)
         columns = dead_letter_columns(literal(stage), self._spec.model_digest, "d.why")
@@ -255,10 +261,8 @@ class BatchWriter:
 
     def _too_large(self, judged: Any) -> dict[Position, str]:
         size = "octet_length(value) + coalesce(octet_length(key), 0)"
-        place = [f"{META}.partition AS partition", f"{META}.offset AS offset"]
-        sized = self._select(self._transform(judged), [*named(self._plan.output), *place]).filter(
-            f"{size} > {RECORD_BYTES}"
-        )
+        place = {name: f"{META}.{name}" for name in ("partition", "offset")}
+        sized = self._written(self._transform(judged), **place).filter(f"{size} > {RECORD_BYTES}")
         reason = too_large(RECORD_BYTES)
         return dict.fromkeys(self._positions(sized, "partition", "offset"), reason)
 

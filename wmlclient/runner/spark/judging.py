@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from wmlclient.runner.spark.records import RecordReader
+from wmlclient.runner.spark.records import META_COLUMNS, TEXT, RecordReader
 from wmlclient.runner.spark.session import Session
 
 
-def judge(session: Session, reader: RecordReader, frame: Any) -> Any:
-    """Rows of Kafka's source, each with what it holds (``r``, ``a``) and its ``reason``."""
-    frame = frame.selectExpr(session.seq(reader.raw()))
-    frame = frame.withColumn("r", parse_with(session, reader, session.functions.col("s")))
-    for step in (reader.told(), reader.parsed(), reader.judged()):
+def read(session: Session, reader: RecordReader, frame: Any) -> Any:
+    """Rows of Kafka's source, each with its text (``s``) and what that holds (``r``)."""
+    functions = session.functions
+    columns = [functions.col(name) for name in META_COLUMNS]
+    # In one step: a text that is kept and read would else cost a copy of the row.
+    text = functions.expr(TEXT)
+    columns += [text.alias("s"), parse_with(session, reader, text).alias("r")]
+    return frame.select(session.seq(columns))
+
+
+def judge(session: Session, reader: RecordReader, made: Sequence[str], frame: Any) -> Any:
+    """Rows of Kafka's source, each with what it holds (``r``, ``extra``) and its ``reason``."""
+    frame = read(session, reader, frame)
+    for step in reader.judged(made):
         frame = frame.selectExpr(session.seq(step))
     return frame
 

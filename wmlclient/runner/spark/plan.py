@@ -11,7 +11,7 @@ from attrs import frozen
 from wmlclient.runner.engine.ports import StreamSpec, TransformFailed
 from wmlclient.runner.spark.failures import root_cause
 from wmlclient.runner.spark.models import load, skip_invalid
-from wmlclient.runner.spark.records import META, RecordReader, output_columns
+from wmlclient.runner.spark.records import META, RecordReader, RecordWriter
 from wmlclient.runner.spark.session import Session
 from wmlclient.runner.spark.table import request_schema, to_lines
 from wmlclient.runner.spark.transform import collect, make_frame
@@ -34,14 +34,14 @@ class StreamPlan:
     model: The JVM's model, of its own for this stream, with ``handleInvalid="skip"`` where it was ``"error"``.
     dropping: Stages of it that drop rows.
     reader: Reads records for it.
-    output: SQL of the record to send, by column.
+    writer: Writes the records to send.
     sample: A row of the input, as JSON, that goes through the model; None where none was found.
     """
 
     model: Any
     dropping: list[str]
     reader: RecordReader
-    output: dict[str, str]
+    writer: RecordWriter
     sample: str | None = None
 
     @classmethod
@@ -67,7 +67,8 @@ class StreamPlan:
         receipt = spec.model_digest if spec.receipts else None
         names = [field["name"] for field in spec.input_schema["fields"]]
         sample = json.dumps(dict(zip(names, row, strict=True))) if row and rows else None
-        return cls(model, dropping, reader, output_columns(reader, columns, receipt), sample)
+        made = [name for name in columns if name != META and name not in names]
+        return cls(model, dropping, reader, RecordWriter(names, made, receipt), sample)
 
 
 def _struct(session: Session, fields: list[dict[str, Any]]) -> Any:

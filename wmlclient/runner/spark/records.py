@@ -6,7 +6,8 @@ A record that cannot be a row is told from one that can before any stage sees it
 The record's JSON is read by the model's schema (``r``), with Spark's exact conversions. Where writing the values again,
 in one of the two usual ways, gives the very text that came, the record is ``plain``: no other field, none twice, each
 of its type. Any other record is read once more, as a map of variants (``a``), which tells what fields there are, of
-which JSON type, and carries the unknown ones through.
+which JSON type, and what the unknown ones hold. That second look is one expression (``odd``) that is null for a plain
+record: what Spark cannot compile stands in there, and so costs the other records nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from attrs import frozen
 
 from wmlclient import envelope
 from wmlclient.runner import verdicts
@@ -24,6 +27,11 @@ META = "__wml"
 _CORRUPT = "__wml_corrupt"
 #: Types whose values are read as they are written, so that what is written again tells all.
 _PLAIN = frozenset(("string", "boolean", "byte", "short", "integer", "long", "float", "double"))
+_JSON, _PLACE = "__wml_json", "__wml_place"
+#: SQL of a record's text, from Kafka's columns; step 1 makes the column ``s`` of it.
+TEXT = "CAST(value AS STRING)"
+#: SQL of a record's bytes, from ``s``: a text is handed on as it is, bytes are copied at each look.
+BYTES = "CAST(s AS BINARY)"
 _ORIGIN = ("topic", "partition", "offset", "timestamp")
 META_COLUMNS = ("key", "headers", *_ORIGIN)
 
@@ -57,21 +65,14 @@ class RecordReader:
         """For ``from_json`` with :meth:`schema_json`."""
         return {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": _CORRUPT, "allowSingleQuotes": "false"}
 
-    def raw(self) -> list[str]:
-        """Step 1, from Kafka's columns: the text of the record and where it came from."""
-        return [*META_COLUMNS, "value", "CAST(value AS STRING) AS s"]
-
-    def told(self) -> list[str]:
-        """Step 2: whether it is plain. The column ``r`` is added before by the caller, as SQL cannot name all types."""
-        return [*META_COLUMNS, "value", "s", "r", f"{self._plain()} AS plain"]
-
     def _plain(self) -> str:
         types = [each["type"] for each in self.fields]
         if not types or not all(isinstance(kind, str) and kind in _PLAIN for kind in types):
             return "false"
         there = [f"r.{quote(name)} IS NOT NULL" for name in self.names if self._must_be(name)]
         # Without a backslash no text of the record holds what would have to be escaped.
-        sure = [f"r.{_CORRUPT} IS NULL", "s <> '{}'", f"NOT contains(s, {literal(chr(92))})", *there]
+        escaped = f"contains(s, {literal(chr(92))})"
+        sure = [f"r.{_CORRUPT} IS NULL", "s <> '{}'", f"NOT {escaped}", *there]
         same = " OR ".join(f"s = {self._written(*style)}" for style in ((", ", ": "), (",", ":")))
         return f"coalesce({' AND '.join(sure)} AND ({same}), false)"
 
@@ -85,29 +86,36 @@ class RecordReader:
             parts.append(f"concat({literal(before)}, {text}" + (f", {literal(quotes)})" if quotes else ")"))
         return f"concat('{{', concat_ws({literal(comma)}, {', '.join(parts)}), '}}')"
 
-    def parsed(self) -> list[str]:
-        """Step 3. The record is put in brackets, so that anything after its one value makes it malformed."""
-        options = "map('mode', 'PERMISSIVE', 'allowSingleQuotes', 'false')"
-        array = f"from_json(concat('[', s, ']'), 'array<map<string,variant>>', {options})"
-        return [*META_COLUMNS, "value", "s", "r", "plain", f"IF(plain, NULL, {array}) AS a"]
-
-    def _all_plain(self) -> bool:
-        return bool(self.fields) and all(
-            isinstance(each["type"], str) and each["type"] in _PLAIN for each in self.fields
-        )
-
     def _must_be(self, name: str) -> bool:
         return name in self._needed or name in self._not_null
 
-    def judged(self) -> list[str]:
-        """Step 4: the reason why a record is bad, or null."""
-        return [*META_COLUMNS, "value", "r", "a", f"{self.reason()} AS reason"]
+    def odd(self, made: Sequence[str], more: str = "o") -> str:
+        """Step 2: SQL of what is odd about a record, a struct ``o``; null where it is plain.
+
+        Args:
+            made: Columns that the model makes.
+            more: SQL that makes something else of ``o``, which has a ``reason``, or null, and ``extra``: the unknown
+                fields as JSON without its braces, or null.
+        """
+        options = "map('mode', 'PERMISSIVE', 'allowSingleQuotes', 'false')"
+        # In brackets, so that anything after its one value makes it malformed.
+        array = f"from_json(concat('[', s, ']'), 'array<map<string,variant>>', {options})"
+        taken = ", ".join(literal(name) for name in (*self.names, *made))
+        unknown = f"to_json(map_filter(w.a[0], (k, v) -> k NOT IN ({taken})))"
+        extra = _let("j", unknown, "nullif(substring(j, 2, length(j) - 2), '')")
+        judged = _let("a", array, f"struct(a AS a, {self.reason()} AS reason)")
+        told = f"struct(w.reason AS reason, IF(w.reason IS NULL, {extra}, NULL) AS extra)"
+        return f"IF({self._plain()}, NULL, {_let('o', _let('w', judged, told), more)})"
+
+    def judged(self, made: Sequence[str]) -> list[list[str]]:
+        """Steps 2 and 3: with the ``reason`` why a record is bad, or null, and its ``extra``."""
+        kept = [*META_COLUMNS, "s", "r"]
+        return [[*kept, f"{self.odd(made)} AS odd"], [*kept, "odd.reason AS reason", "odd.extra AS extra"]]
 
     def reason(self) -> str:
-        """SQL of the reason, first what is most basic."""
+        """SQL of the reason why a record that is not plain is bad, first what is most basic; or null."""
         cases = [
-            ("plain", "NULL"),
-            ("value IS NULL", literal(verdicts.NULL_VALUE)),
+            ("s IS NULL", literal(verdicts.NULL_VALUE)),
             ("NOT is_valid_utf8(s)", literal(verdicts.NOT_UTF8)),
             ("trim(BOTH ' \\t\\r\\n' FROM s) = ''", literal(verdicts.EMPTY)),
             (
@@ -149,51 +157,59 @@ class RecordReader:
         return literal(verdicts.wrong_type(field["name"], field["type"]))
 
     def inputs(self) -> list[str]:
-        """Step 5, of good records: the model's columns, and the one that travels along."""
+        """The last step, of good records: the model's columns, and the one that travels along."""
         meta = ", ".join(f"{name} AS {name}" for name in META_COLUMNS)
         columns = [f"r.{quote(name)} AS {quote(name)}" for name in self.names]
-        return [*columns, f"struct({meta}, a[0] AS extra) AS {META}"]
+        return [*columns, f"struct({meta}, extra AS extra) AS {META}"]
 
-    def all_inputs(self, receipts: bool) -> list[str]:
-        """Step 5, of all records: a bad one gives the model the row ``sample`` in its place, and travels ``aside``.
+    def all_inputs(self, bad: str) -> list[str]:
+        """The last step, of all records: a bad one gives the model the row ``sample`` in its place.
 
         Args:
-            receipts: Whether good records have to say where they came from, too.
+            bad: SQL that is true for a bad one. ``key``, ``headers`` and ``odd`` travel along.
         """
         columns = [
-            f"IF(reason IS NULL, r.{quote(name)}, sample.{quote(name)}) AS {quote(name)}"
-            for name in self.names
+            f"IF({bad}, sample.{quote(name)}, r.{quote(name)}) AS {quote(name)}" for name in self.names
         ]
-        kept = META_COLUMNS if receipts else ("key", "headers")
-        meta = ", ".join(f"{name} AS {name}" for name in kept)
-        own = ", ".join(f"{name} AS {name}" for name in (*_ORIGIN, "value", "reason"))
-        aside = f"IF(reason IS NULL, NULL, struct({own})) AS aside"
-        return [*columns, f"struct({meta}, IF(reason IS NULL, a[0], NULL) AS extra, {aside}) AS {META}"]
+        return [*columns, f"struct(key AS key, headers AS headers, odd AS odd) AS {META}"]
 
 
-def output_columns(
-    reader: RecordReader, columns: Sequence[str], receipt: str | None = None
-) -> dict[str, str]:
-    """Step 6: SQL of the record to send, by column.
+@frozen
+class RecordWriter:
+    """The SQL that writes the records to send.
 
     Payload columns come first, known then unknown, then what the stages made.
 
-    Args:
-        reader: What read the records.
-        columns: Columns of the transformed rows.
+    Attributes:
+        names: The model's input columns.
+        made: The other columns of the transformed rows.
         receipt: The model's digest, where each record shall say where it came from; or None.
     """
-    made = [name for name in columns if name != META and name not in reader.names]
-    taken = ", ".join(literal(name) for name in [*reader.names, *made])
-    unknown = f"to_json(map_filter({META}.extra, (k, v) -> k NOT IN ({taken})))"
-    parts = [_inner(_struct(reader.names)), _inner(unknown), _inner(_struct(made))]
-    inner = f"concat_ws(',', {', '.join(part for part in parts)})"
-    headers = f"{META}.headers"
-    if receipt is not None:
-        headers = with_headers(origin(receipt, f"{META}."), headers)
-    plain = _struct([*reader.names, *made])
-    value = f"IF({META}.extra IS NULL, {plain}, concat('{{', {inner}, '}}'))"
-    return {"key": f"{META}.key", "headers": headers, "value": value}
+
+    names: Sequence[str]
+    made: Sequence[str]
+    receipt: str | None = None
+
+    def headers(self, prefix: str) -> str:
+        """SQL of the headers, from the columns of Kafka after a prefix."""
+        came = f"{prefix}headers"
+        return came if self.receipt is None else with_headers(origin(self.receipt, prefix), came)
+
+    def written(self, extra: str) -> list[str]:
+        """First step, of transformed rows: the one that travels along, and what :meth:`value` takes.
+
+        Args:
+            extra: SQL of the unknown fields as JSON without its braces, or null.
+        """
+        place = f"IF({extra} IS NULL, NULL, length({_json(self.names)}))"
+        return [META, f"{_json([*self.names, *self.made])} AS {_JSON}", f"{place} AS {_PLACE}"]
+
+    def value(self, extra: str) -> str:
+        """Second step: SQL of the record's value. Unknown fields go in at their place."""
+        rest = f"IF({_JSON} = '{{}}', '', ',')"
+        first = f"concat('{{', {extra}, {rest}, substring({_JSON}, 2))"
+        between = f"concat(substring({_JSON}, 1, {_PLACE} - 1), ',', {extra}, substring({_JSON}, {_PLACE}))"
+        return f"CASE WHEN {_PLACE} IS NULL THEN {_JSON} WHEN {_PLACE} = 2 THEN {first} ELSE {between} END"
 
 
 def named(columns: Mapping[str, str]) -> list[str]:
@@ -201,15 +217,13 @@ def named(columns: Mapping[str, str]) -> list[str]:
     return [f"{text} AS {quote(name)}" for name, text in columns.items()]
 
 
-def _struct(names: Sequence[str]) -> str:
-    if not names:
-        return "'{}'"
-    return f"to_json(struct({', '.join(quote(name) for name in names)}))"
+def _json(names: Sequence[str]) -> str:
+    return f"to_json(struct({', '.join(quote(name) for name in names)}))" if names else "'{}'"
 
 
-def _inner(text: str) -> str:
-    """What is between the braces; null where that is nothing, as concat_ws leaves nulls out."""
-    return f"nullif(substring({text}, 2, length({text}) - 2), '')"
+def _let(name: str, value: str, body: str) -> str:
+    """SQL of the body, in which the name stands for a value that is computed once."""
+    return f"transform(array({value}), {name} -> {body})[0]"
 
 
 def stage_of_reason(reason: str) -> str:
@@ -222,17 +236,16 @@ def stage_of_reason(reason: str) -> str:
     return f"IF({reason} IN ({decode}), 'decode', 'schema')"
 
 
-def dead_letter_columns(stage: str, digest: str, reason: str, prefix: str = "") -> dict[str, str]:
+def dead_letter_columns(stage: str, digest: str, reason: str) -> dict[str, str]:
     """SQL of the record to send to the dead-letter topic, by column: its own bytes, key and headers, and ours.
 
     Args:
         stage: SQL that gives where it failed, one of :data:`wmlclient.envelope.STAGES`.
         digest: The model's digest.
         reason: SQL that gives the reason.
-        prefix: What stands before the names of the columns, but for the key and the headers.
     """
-    ours = {envelope.STAGE: stage, envelope.REASON: reason, **origin(digest, prefix)}
-    return {"key": "key", "value": f"{prefix}value", "headers": with_headers(ours, "headers")}
+    ours = {envelope.STAGE: stage, envelope.REASON: reason, **origin(digest, "")}
+    return {"key": "key", "value": BYTES, "headers": with_headers(ours, "headers")}
 
 
 def origin(digest: str, prefix: str = "") -> dict[str, str]:

@@ -20,6 +20,7 @@ from wmlclient.runner.engine.ports import (
     PortError,
     SparkUnavailable,
     StreamEvent,
+    StreamSetupError,
     StreamSpec,
     TransformResult,
 )
@@ -33,6 +34,8 @@ logger = logging.getLogger("wmlclient.runner.spark")
 
 TRANSFORM_SECONDS = 600.0
 STOP_SECONDS = 90.0
+# A batch of Real-time Mode lasts a minute, and its end is waited for.
+UPDATE_SECONDS = 300.0
 # Scoring needs no connector: its start waits this long for the jars, and then goes without.
 _JARS_SECONDS = 20.0
 _MASTER = re.compile(r"local(\[[0-9*]+(,[0-9]+)?\])?|(spark|k8s|yarn)(://[^\s]+)?")
@@ -124,6 +127,23 @@ class DriverRunner:
         threading.Thread(
             target=self._start, args=(stream,), name=f"start-{spec.stream_id}", daemon=True
         ).start()
+
+    def update_stream(self, spec: StreamSpec) -> None:
+        """See :meth:`wmlclient.runner.engine.ports.StreamEngine.update_stream`."""
+        with self._lock:
+            stream = self._streams.get(spec.stream_id)
+        if stream is None or not stream.asked.wait(STOP_SECONDS):
+            return
+        driver = stream.driver
+        if driver is not None and driver.alive:
+            try:
+                driver.call("update_stream", spec=lines.spec_to_json(spec)).result(UPDATE_SECONDS)
+            except FutureTimeout:
+                raise StreamSetupError(
+                    "update_failed",
+                    f"Spark has not taken the version for {UPDATE_SECONDS:.0f} s. Try again later.",
+                ) from None
+        stream.spec = spec
 
     def stop_stream(self, stream_id: str) -> None:
         """See :meth:`wmlclient.runner.engine.ports.SparkRunner.stop_stream`."""

@@ -13,7 +13,7 @@ from typing import Any
 from attrs import frozen
 
 from wmlclient.runner.engine.ports import StreamSpec
-from wmlclient.runner.spark.judging import judge, parse_with
+from wmlclient.runner.spark.judging import parse_with, read
 from wmlclient.runner.spark.plan import StreamPlan
 from wmlclient.runner.spark.records import META, dead_letter_columns, literal, named, stage_of_reason
 from wmlclient.runner.spark.session import Session
@@ -21,6 +21,7 @@ from wmlclient.runner.spark.table import has_vectors
 
 #: The name of the counts in the progress of a query.
 COUNTS = "records"
+_EXTRA = f"{META}.odd.extra"
 
 
 def refusal(plan: StreamPlan) -> str | None:
@@ -49,24 +50,32 @@ class SinglePass:
     def apply(self, frame: Any) -> Any:
         """Kafka's rows to send, each with its topic, from rows of Kafka's source. Counts are observed on the way."""
         seq, functions = self.session.seq, self.session.functions
-        sample = parse_with(self.session, self.plan.reader, functions.lit(self.plan.sample))
-        judged = judge(self.session, self.plan.reader, frame).withColumn("sample", sample)
-        inputs = self.plan.reader.all_inputs(self.spec.receipts)
-        scored = self.model.transform(judged.selectExpr(seq(inputs)))
-        meta = {name: f"{META}.{name}" for name in ("key", "headers", "aside")}
-        good = {f"good_{name}": self.plan.output[name] for name in ("headers", "value")}
-        out = scored.selectExpr(seq(named(meta | good)))
-        counts = [functions.expr("count(1) AS n"), functions.expr("count(aside) AS bad")]
-        return out.observe(COUNTS, counts[0], seq(counts[1:])).selectExpr(seq(named(self._sent())))
+        reader, writer = self.plan.reader, self.plan.writer
+        odd = reader.odd(
+            writer.made, f"struct(o.extra AS extra, IF(o.reason IS NULL, NULL, {self._dead()}) AS aside)"
+        )
+        columns = {"key": "key", "headers": writer.headers(""), "r": "r", "odd": odd}
+        told = read(self.session, reader, frame).selectExpr(seq(named(columns)))
+        # Counted here, where Spark's compiled code has a seam anyway.
+        counts = [functions.expr("count(1) AS n"), functions.expr("count(odd.aside) AS bad")]
+        told = told.observe(COUNTS, counts[0], seq(counts[1:]))
+        sample = parse_with(self.session, reader, functions.lit(self.plan.sample))
+        inputs = reader.all_inputs("odd.aside IS NOT NULL")
+        scored = self.model.transform(told.withColumn("sample", sample).selectExpr(seq(inputs)))
+        return scored.selectExpr(seq(writer.written(_EXTRA))).selectExpr(seq(named(self._sent())))
+
+    def _dead(self) -> str:
+        """SQL of a bad record ``o`` as it goes aside."""
+        dead = dead_letter_columns(stage_of_reason("o.reason"), self.spec.model_digest, "o.reason")
+        return f"struct({dead['value']} AS value, {dead['headers']} AS headers)"
 
     def _sent(self) -> dict[str, str]:
-        dead = dead_letter_columns(
-            stage_of_reason("aside.reason"), self.spec.model_digest, "aside.reason", "aside."
-        )
+        aside = f"{META}.odd.aside"
+        good = f"CAST({self.plan.writer.value(_EXTRA)} AS BINARY)"
         columns = {
-            "value": ("CAST(good_value AS BINARY)", dead["value"]),
-            "headers": ("good_headers", dead["headers"]),
+            "value": (good, f"{aside}.value"),
+            "headers": (f"{META}.headers", f"{aside}.headers"),
             "topic": (literal(self.spec.target.topic), literal(self.spec.dead_letter.topic)),
         }
-        sent = {name: f"IF(aside IS NULL, {good}, {bad})" for name, (good, bad) in columns.items()}
-        return {"key": "key", **sent}
+        sent = {name: f"IF({aside} IS NULL, {good}, {bad})" for name, (good, bad) in columns.items()}
+        return {"key": f"{META}.key", **sent}

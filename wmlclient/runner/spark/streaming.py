@@ -14,13 +14,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from attrs import frozen
+
 from wmlclient.runner.engine.ports import StreamSetupError, StreamSpec, TransformFailed
 from wmlclient.runner.spark import single, slots
 from wmlclient.runner.spark.batches import BatchWriter
 from wmlclient.runner.spark.failures import root_cause
 from wmlclient.runner.spark.models import ModelCache, load
 from wmlclient.runner.spark.plan import StreamPlan
-from wmlclient.runner.spark.progress import ProgressDesk, lag, positions
+from wmlclient.runner.spark.progress import Counts, ProgressDesk, lag, positions
 from wmlclient.runner.spark.queries import Queries
 from wmlclient.runner.spark.session import Session
 from wmlclient.runner.spark.shadow import ShadowGroup
@@ -29,9 +31,20 @@ from wmlclient.runner.spark.verdict import classify, of_a_record
 logger = logging.getLogger("wmlclient.runner.spark.driver")
 
 PROGRESS_SECONDS = 1.0
+# So long a batch may last whose end is waited for. One of Real-time Mode lasts a minute.
+_BORDER_SECONDS = 180.0
 
 # Called with kind and details of an event.
 Tell = Callable[[str, dict[str, Any]], None]
+
+
+@frozen
+class Version:
+    """What a stream does with one version of its model."""
+
+    spec: StreamSpec
+    single: single.SinglePass | None
+    writer: BatchWriter
 
 
 class SparkStream:
@@ -51,9 +64,11 @@ class SparkStream:
         self._session, self._models, self._desk, self.spec, self._tell = session, models, desk, spec, tell
         self._queries = Queries(session, spec)
         self._query: Any = None
-        self._single: single.SinglePass | None = None
+        self._next: Version | None = None
+        self._taken, self._border = threading.Event(), threading.Event()
         self._repairing = self._told = False
         self._lock = threading.Lock()
+        self._counts = Counts()
         self._lag: dict[str, int] = {}
         self._offsets: dict[int, int] = {}
         self._stopping = threading.Event()
@@ -70,14 +85,7 @@ class SparkStream:
         Raises:
             StreamSetupError: The model cannot be used in a stream.
         """
-        try:
-            plan = StreamPlan.make(self._session, self.spec)
-            self._single = self._in_one_pass(plan)
-        except TransformFailed as error:
-            raise StreamSetupError(error.code, error.message) from None
-        self._writer = BatchWriter(
-            self._session, self._models, self.spec, plan, self._stopping, careful=self._single is not None
-        )
+        self._use(self._prepare(self.spec))
         self._shadow = ShadowGroup(self.spec.stream_id, self.spec.source)
         self._desk.register(self.spec.stream_id, self._take)
         self._begin()
@@ -92,12 +100,75 @@ class SparkStream:
             query.stop()
             self._ended.wait(seconds)
 
-    def _in_one_pass(self, plan: StreamPlan) -> single.SinglePass | None:
+    def update(self, spec: StreamSpec) -> None:
+        """Go on with another version of the model, from the end of a batch on; returns when its query has begun.
+
+        What the query before has begun of the next batch by then is scored again.
+
+        Args:
+            spec: The same stream with that version.
+
+        Raises:
+            StreamSetupError: The model cannot be used in this stream, or no batch ended; the one before goes on.
+        """
+        version = self._prepare(spec)
+        with self._lock:
+            if self._ended.is_set() or self._stopping.is_set():
+                return
+            self._taken.clear()
+            self._border.clear()
+            self._next = version
+        deadline = time.monotonic() + _BORDER_SECONDS
+        while not self._at_border(0.05):
+            if time.monotonic() > deadline:
+                with self._lock:
+                    self._next = None
+                raise StreamSetupError(
+                    "update_failed", f"No batch has ended for {_BORDER_SECONDS:.0f} s. Try again later."
+                )
+        with self._lock:
+            query = self._query
+        while not self._taken.wait(0.05) and not self._ended.is_set():
+            # Once more where a query that has failed meanwhile was followed by another one.
+            query.stop()
+            with self._lock:
+                query = self._query
+
+    def _at_border(self, seconds: float) -> bool:
+        """Whether a batch has just ended, or none is under way, or there is no query to wait for."""
+        if self._border.wait(seconds) or self._taken.is_set() or self._ended.is_set():
+            return True
+        try:
+            status = self._query.status()
+            return not status.isTriggerActive() and not status.isDataAvailable()
+        except Exception:
+            logger.debug("stream %s: its query does not tell its state", self.spec.stream_id, exc_info=True)
+            return False
+
+    def _prepare(self, spec: StreamSpec) -> Version:
+        try:
+            plan = StreamPlan.make(self._session, spec)
+            one = self._in_one_pass(plan, spec)
+        except TransformFailed as error:
+            raise StreamSetupError(error.code, error.message) from None
+        careful = one is not None
+        return Version(
+            spec,
+            one,
+            BatchWriter(
+                self._session, self._models, spec, plan, self._stopping, self._counts, careful=careful
+            ),
+        )
+
+    def _use(self, version: Version) -> None:
+        self.spec, self._single, self._writer = version.spec, version.single, version.writer
+
+    def _in_one_pass(self, plan: StreamPlan, spec: StreamSpec) -> single.SinglePass | None:
         reason = single.refusal(plan)
         model = plan.model
         if self.realtime:
             # Here a stage that would fail shall fail, as what it drops could not be found.
-            model = load(self._session, self.spec.model_dir) if plan.dropping else model
+            model = load(self._session, spec.model_dir) if plan.dropping else model
             reason = reason or slots.dropping(self._session, model)
             if reason is not None:
                 raise StreamSetupError(
@@ -106,9 +177,9 @@ class SparkStream:
         elif plan.dropping:
             reason = "the model drops rows"
         if reason is not None:
-            logger.info("stream %s runs batch by batch: %s", self.spec.stream_id, reason)
+            logger.info("stream %s runs batch by batch: %s", spec.stream_id, reason)
             return None
-        return single.SinglePass(self._session, self.spec, plan, model)
+        return single.SinglePass(self._session, spec, plan, model)
 
     # -- the queries ------------------------------------------------------------------------------------------
 
@@ -133,10 +204,14 @@ class SparkStream:
                     logger.warning("stream %s: a batch failed (%s)", self.spec.stream_id, root_cause(error))
                     self._repairing = True
                 else:
-                    if not (self._repairing and self.realtime) or self._stopping.is_set():
+                    if self._stopping.is_set() or not (
+                        self._take_next() or (self._repairing and self.realtime)
+                    ):
                         break
                     self._repairing = False
                 self._begin()
+                if self._next is None:
+                    self._taken.set()
             self._tell("stopped", self._progress())
         except Exception as error:
             if self._stopping.is_set():
@@ -146,6 +221,14 @@ class SparkStream:
         finally:
             self._desk.forget(self.spec.stream_id)
             self._ended.set()
+
+    def _take_next(self) -> bool:
+        """Whether another version waits, which is at work from now on."""
+        with self._lock:
+            version, self._next = self._next, None
+        if version is not None:
+            self._use(version)
+        return version is not None
 
     def _may_repair(self, error: Exception) -> bool:
         """Whether batch by batch the stream may get over this error of the query in one pass."""
@@ -174,15 +257,16 @@ class SparkStream:
     def _take(self, progress: dict[str, Any]) -> None:
         """A batch is done; called by the thread that the JVM calls."""
         self._lag, self._offsets = lag(progress), positions(progress, "endOffset")
+        self._border.set()
         counted = (progress.get("observedMetrics") or {}).get(single.COUNTS)
         if counted:
             seconds = (progress.get("durationMs") or {}).get("triggerExecution", 0) / 1000
-            self._writer.counts.add(
+            self._counts.add(
                 int(counted["n"]), int(counted["bad"]), progress["batchId"], progress["timestamp"], seconds
             )
 
     def _progress(self) -> dict[str, Any]:
-        return {**self._writer.counts.to_json(), "lag": self._lag}
+        return {**self._counts.to_json(), "lag": self._lag}
 
     def _fail(self, error: Exception) -> None:
         cause = self._writer.error or error
@@ -229,6 +313,17 @@ class Streams:
                 raise
             code, message, retriable = classify(error)
             raise StreamSetupError(code, message, retriable) from error
+
+    def update(self, spec: StreamSpec) -> None:
+        """Let one go on with another version of its model; an unknown id is no error.
+
+        Raises:
+            StreamSetupError: It cannot, and goes on as it was.
+        """
+        with self._lock:
+            stream = self._running.get(spec.stream_id)
+        if stream is not None:
+            stream.update(spec)
 
     def stop(self, stream_id: str) -> None:
         """Stop one; an unknown id is no error."""
