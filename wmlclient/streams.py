@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, overload
 
-from attrs import field, frozen
+from attrs import frozen
 
 from wmlclient import display, envelope
 from wmlclient.errors import ConfigError, PayloadError, WaitTimeoutError
+from wmlclient.progress import StreamProgress
 from wmlclient.records import KafkaRecord
 from wmlclient.waiting import poll
 
 if TYPE_CHECKING:
     from wmlclient.connections import KafkaConnection
     from wmlclient.deployment import Deployment
+    from wmlclient.replays import Replay
     from wmlclient.topics import KafkaTopic
+    from wmlclient.versions import ModelVersion
 
 #: Partition and offset of a record of the source.
 Place = tuple[int, int]
@@ -80,64 +84,88 @@ class StreamCalls:
             late=late,
         )
 
+    @overload
     def replay(
-        self, *, stages: Sequence[str] | None = None, connection: KafkaConnection | None = None
-    ) -> int:
-        """Sends the dead letters to their source topic again, each once however often this is called.
+        self,
+        version: None = None,
+        *,
+        stages: Sequence[str] | None = None,
+        connection: KafkaConnection | None = None,
+    ) -> int: ...
+
+    @overload
+    def replay(
+        self,
+        version: ModelVersion | str,
+        *,
+        to: KafkaTopic | str,
+        since: dt.datetime | int | str = "beginning",
+        against: ModelVersion | str | None = None,
+        label: str | None = None,
+        connection: KafkaConnection | None = None,
+    ) -> Replay: ...
+
+    def replay(
+        self,
+        version: ModelVersion | str | None = None,
+        *,
+        to: KafkaTopic | str | None = None,
+        since: dt.datetime | int | str = "beginning",
+        against: ModelVersion | str | None = None,
+        label: str | None = None,
+        stages: Sequence[str] | None = None,
+        connection: KafkaConnection | None = None,
+    ) -> Replay | int:
+        """Sends the dead letters to their source topic again; or, with a version, has that one score the history.
+
+        Dead letters are sent each once, however often this is called. With a version, the source is read again from
+        ``since`` to where it ends now, without the stream's group: the stream goes on untouched. What the version
+        makes of it goes to a side topic, with receipts, and is compared with what ``against`` makes of the same
+        records. That runs in a process of this computer, which downloads both versions and scores each record twice,
+        natively.
 
         Args:
-            stages: only those of these stages, such as ``["score"]``; the others are passed over for good.
+            version: a version of the model, or its id; None replays dead letters.
+            to: the side topic, or its name: JSON, and none of the stream's own.
+            since: a datetime with a time zone, an offset that is meant in each partition, or ``"beginning"``.
+            against: the version to compare with; by default the one that the stream runs.
+            label: the column whose changes are flips; by default the one that looks like it.
+            stages: of dead letters, only those of these stages, such as ``["score"]``; the others are passed over
+                for good.
             connection: as for :meth:`dead_letters`.
 
         Returns:
-            How many were sent.
+            How many dead letters were sent; or what would flip and shift.
+
+        Raises:
+            BrokerError: Kafka refuses, or does not answer.
+            PayloadError: A version cannot be scored natively; the stage is named.
+            LocalModeError: The packages that score are not installed.
+
+        Example:
+            >>> print(stream.replay(version, since="beginning", to="tried"))     # doctest: +SKIP
+            records      1,000, 990 scored to tried
+            refused      10 (before: 10)
+            flips        12 of 990 in 'prediction' (1.21%)
+            ...
         """
-        source, _, letters = topics_of(self._deployment, connection)
-        return replay(letters, source, f"{group_of(self._deployment)}-replay", stages)
+        if version is None:
+            if to is not None or against is not None or label is not None:
+                raise ConfigError("to=, against= and label= go with a version to replay the history with.")
+            source, _, letters = topics_of(self._deployment, connection)
+            return replay(letters, source, f"{group_of(self._deployment)}-replay", stages)
+        if stages is not None or to is None:
+            raise ConfigError("A version replays the history: give to=, the side topic, and no stages=.")
+        from wmlclient.replays import replayed
 
-
-@frozen
-class StreamProgress:
-    """What a running stream last told of itself; counted since it was started.
-
-    Attributes:
-        records_in: records read.
-        records_out: scored records written.
-        dead_letters: records that went aside.
-        records_per_second: records read, over the last seconds.
-        lag: by partition, records that wait.
-        latency_ms: ``p50`` and ``p99``, milliseconds from a record's timestamp to the end of its batch.
-        restarts: workers that had to be replaced.
-        workers: workers that share the work.
-        last_batch_at: when the last batch was done, as text.
-        last_error: the last trouble, until a batch goes well again.
-    """
-
-    records_in: int = 0
-    records_out: int = 0
-    dead_letters: int = 0
-    records_per_second: float = 0.0
-    lag: dict[int, int] = field(factory=dict)
-    latency_ms: dict[str, float | None] = field(factory=dict)
-    restarts: int = 0
-    workers: int = 0
-    last_batch_at: str | None = None
-    last_error: str | None = None
-
-    @classmethod
-    def _of(cls, told: Any) -> StreamProgress:
-        latency = told.latency_ms
-        return cls(
-            records_in=told.records_in or 0,
-            records_out=told.records_out or 0,
-            dead_letters=told.dead_letters or 0,
-            records_per_second=told.records_per_second or 0.0,
-            lag={int(partition): waiting for partition, waiting in (told.lag or {}).items()},
-            latency_ms={"p50": latency.p50, "p99": latency.p99} if latency is not None else {},
-            restarts=told.restarts or 0,
-            workers=told.workers or 0,
-            last_batch_at=told.last_batch_at,
-            last_error=told.last_error,
+        return replayed(
+            self._deployment,
+            version,
+            since=since,
+            to=to,
+            against=against,
+            label=label,
+            connection=connection,
         )
 
 

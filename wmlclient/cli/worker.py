@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import shutil
@@ -19,10 +18,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wmlclient.cli import common
-from wmlclient.errors import ConfigError, LocalModeError, NotFoundError, PayloadError
+from wmlclient.errors import LocalModeError, NotFoundError, PayloadError
 
 if TYPE_CHECKING:
-    from wmlclient.client import Client
     from wmlclient.connections import KafkaConnection
     from wmlclient.deployment import Deployment
 
@@ -54,7 +52,7 @@ def command(ctx: click.Context, deployment_id: str) -> None:
     with common.client(ctx) as client, tempfile.TemporaryDirectory(prefix="wmlclient-worker-") as folder:
         deployment = client.deployments.get(deployment_id)
         _check(deployment)
-        spec = _spec(client, deployment, client.kafka, Path(folder))
+        spec = _spec(deployment, client.kafka, Path(folder))
         try:
             model = open_model(spec)
             # A name of its own each time: it leaves its partitions to the others when it ends.
@@ -65,7 +63,7 @@ def command(ctx: click.Context, deployment_id: str) -> None:
             done = threading.Event()
 
             def swap() -> None:
-                following = _spec(client, deployment, client.kafka, Path(folder))
+                following = _spec(deployment, client.kafka, Path(folder))
                 loop.swap(following, open_model(following))
                 click.echo(f"scoring version {deployment.version} from the next batch on")
 
@@ -126,66 +124,34 @@ def _check(deployment: Deployment) -> None:
         )
 
 
-def _spec(client: Client, deployment: Deployment, kafka: KafkaConnection, folder: Path) -> Any:
+def _spec(deployment: Deployment, kafka: KafkaConnection, folder: Path) -> Any:
     """The stream as a worker of the service gets it; the archive of its model is downloaded."""
-    from wmlclient.kafka_login import FIELDS
+    from wmlclient import streamspec
+    from wmlclient.runner.engine.formats import stream_formats
     from wmlclient.runner.engine.ports import KafkaEndpoint, StreamSpec
-    from wmlclient.scoring.digests import scorer_digest
     from wmlclient.streams import since_of, topics_of
-    from wmlclient.translate import translate
 
-    model = client.models.get(str(deployment.model_id))
-    proved = getattr(model._entity.parity, "scorer_digest", None)
-    if proved is not None and proved != scorer_digest():
-        raise ConfigError(
-            "The scorer installed here is another one than the service compared with Spark. Install the version of "
-            "wmlclient that the service runs."
-        )
-    version = deployment._entity.deployed_version.guid
-    archive = folder / f"{version}.tar.gz"
-    digest = hashlib.sha256()
-    with translate(), open(archive, "wb") as file:
-        for chunk in client.raw.models.download_content(model.id, version, decompress=False):
-            file.write(chunk)
-            digest.update(chunk)
-    login: dict[str, Any] = {name: getattr(kafka, name) for name in FIELDS}
+    schema = streamspec.input_schema(deployment)
+    archive, digest = streamspec.fetch(deployment, deployment._entity.deployed_version.guid, folder)
     delivery: Any = deployment.delivery or "exactly_once"
+    login = streamspec.login(kafka)
     ends = [KafkaEndpoint(kafka.brokers, topic.name, **login) for topic in topics_of(deployment, kafka)]
-    if model.input_schema is None:
-        raise PayloadError(f"Model {model.name!r} has no input schema.")
-    formats = _formats(deployment, model.input_schema)
+    formats = stream_formats(streamspec.formats_body(deployment), schema)
     return StreamSpec(
         stream_id=deployment.id,
-        model_dir=str(archive),
-        input_schema=model.input_schema,
+        model_dir=archive,
+        input_schema=schema,
         source=ends[0],
         target=ends[1],
         dead_letter=ends[2],
         checkpoint_dir="",
         created_at_ms=since_of(deployment),
-        model_digest=f"sha256:{digest.hexdigest()}",
+        model_digest=digest,
         delivery=delivery,
         receipts=bool(deployment._entity.receipts),
         source_format=formats.source,
         target_format=formats.target,
     )
-
-
-def _formats(deployment: Deployment, schema: Any) -> Any:
-    """What the stream reads and writes, as its own workers are told."""
-    from wmlclient.runner.engine.formats import stream_formats
-
-    body: dict[str, Any] = {}
-    for side, end in (("input", "source"), ("output", "target")):
-        given = getattr(getattr(deployment._entity, side), end).format
-        found = given.as_dict() if given is not None else None
-        if ((found or {}).get("registry") or {}).get("password"):
-            raise ConfigError(
-                "The stream's registry of schemas wants a password, which the service never shows: the workers of this "
-                "stream are those of the service alone. Deploy it with workers=N."
-            )
-        body[side] = {end: {"format": found}}
-    return stream_formats(body, schema)
 
 
 def _watch(deployment: Deployment, loop: Any, swap: Callable[[], None], done: threading.Event) -> None:

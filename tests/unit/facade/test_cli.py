@@ -258,3 +258,19 @@ def test_serve_hands_its_options_to_the_runner(
     assert (seen[0].home, seen[0].port, seen[0].kafka) == (tmp_path, 0, True)
     assert run("serve").exit_code == 2
     assert "--home" in run("serve", "--help").stdout
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--version", "v"],
+        ["--to", "t"],
+        ["--label", "mood"],
+        ["--version", "v", "--to", "t", "--stage", "score"],
+        ["--version", "v", "--to", "t", "--since", "yesterday"],
+    ],
+)
+def test_a_replay_of_both_kinds_at_once_is_refused(run: Run, options: list[str]) -> None:
+    result = run("replay", "id", *options)
+    assert result.exit_code == 2
+    assert "Usage" in result.stderr

@@ -119,6 +119,8 @@ class StreamModel:
         self._names = [*came, *made]
         order = list(types)
         self._order = [order.index(name) for name in self._names]
+        #: The columns that the model adds, with their short types.
+        self.made: dict[str, str] = {name: types[name] for name in made}
         kinds = [types[name] for name in self._names]
         self._encoder = writer(formats.target, formats.topic, self._names, kinds, len(came))
 

@@ -79,6 +79,13 @@ class Sender:
             dead += 1
         return Batch(records, dead)
 
+    def scored(self, message: Any, value: bytes, now: int) -> Outgoing | None:
+        """The record of one scored value, with its receipt; None where the target does not take it."""
+        key, headers = message.key(), self._receipt(message, message.headers())
+        if _size(value, key, headers) > self._target_bytes:
+            return None
+        return Outgoing(self._spec.target.topic, value, key, headers, _time(message, now))
+
     def dead_letter(self, message: Any, verdict: Verdict, now: int) -> Outgoing:
         """The dead letter of a record: its own bytes, key and headers, where it came from, and why.
 
