@@ -11,9 +11,12 @@ MALFORMED = "malformed JSON"
 NOT_AN_OBJECT = "not a JSON object"
 SEVERAL = "more than one JSON value"
 TWICE = "a field is there twice"
+MALFORMED_CSV = "malformed CSV"
+#: What :func:`cells` says, as a regular expression.
+CELLS = "^[0-9]+ cells for [0-9]+ columns$"
 NO_FRAME = "without the frame that names its schema"
-#: The reasons above are told at the stage ``decode``, all others of an unread record at the stage ``schema``.
-DECODE = (NULL_VALUE, NOT_UTF8, EMPTY, MALFORMED, NOT_AN_OBJECT, SEVERAL, TWICE, NO_FRAME)
+#: These, and what :func:`cells` says, are told at the stage ``decode``, all others of an unread record at ``schema``.
+DECODE = (NULL_VALUE, NOT_UTF8, EMPTY, MALFORMED, NOT_AN_OBJECT, SEVERAL, TWICE, MALFORMED_CSV, NO_FRAME)
 
 WRONG_VALUE = "a value of the wrong type"
 NO_VALUE = "no field of the model has a value"
@@ -46,6 +49,11 @@ def type_name(kind: Any) -> str:
     if kind in ("integer", "long", "short", "byte"):
         return f"a whole number ({kind})"
     return _JSON_TYPES.get(kind, f"a number ({kind})")
+
+
+def cells(given: int, columns: int) -> str:
+    """A line of CSV is too short or too long."""
+    return f"{given} cells for {columns} columns"
 
 
 def missing(name: str) -> str:

@@ -64,10 +64,18 @@ def test_what_cannot_be_is_refused_by_name(source: Any, target: Any, name: str) 
 
 def test_spark_refuses_by_name_and_the_native_engine_gets_it(world: Any, model_id: str) -> None:  # noqa: F811
     kafka = {"kafka_brokers_sasl": ["127.0.0.1:9092"]}
-    side = {"connection": kafka, "source": {"topic": "in", "type": "kafka", "format": {"type": "csv"}}}
-    assert refused(world, model_id, HEADER, input=side).code == "format_not_supported"
-    made = create(world, model_id, input=side)
-    assert made.engine == "native"
+
+    def side(end: str, **given: Any) -> dict[str, Any]:
+        return {"connection": kafka, end: {"topic": end, "type": "kafka", "format": given}}
+
+    avro = side("source", type="avro", registry=REGISTRY)
+    assert refused(world, model_id, HEADER, input=avro).code == "format_not_supported"
+    assert refused(world, model_id, HEADER, output=side("target", type="csv")).code == "format_not_supported"
+    assert create(world, model_id, input=avro).engine == "native"
+    made = create(
+        world, model_id, HEADER, input=side("source", type="csv"), output=side("target", output="scores")
+    )
+    assert made.engine == "spark"
     assert made.body["input"]["source"]["format"] == {"type": "csv"}
 
 

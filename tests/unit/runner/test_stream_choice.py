@@ -170,7 +170,11 @@ def test_a_stream_that_was_moved_starts_on_spark_again(world: Any, content: byte
             {
                 "input": {
                     "connection": KAFKA,
-                    "source": {"topic": "in", "type": "kafka", "format": {"type": "csv"}},
+                    "source": {
+                        "topic": "in",
+                        "type": "kafka",
+                        "format": {"type": "avro", "registry": {"url": "http://r"}},
+                    },
                 }
             },
             "format_not_supported",

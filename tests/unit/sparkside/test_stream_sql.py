@@ -10,9 +10,9 @@ import pytest
 
 from wmlclient.runner.engine.ports import KafkaEndpoint, StreamSpec
 from wmlclient.runner.spark.failures import Cause, describe, redact, root_cause
+from wmlclient.runner.spark.formats import literal
 from wmlclient.runner.spark.isolate import Position, find_bad, position_filter
 from wmlclient.runner.spark.kafka_options import sink_options, source_options
-from wmlclient.runner.spark.records import literal
 from wmlclient.runner.spark.settings import DriverFolder, spark_settings, to_properties
 from wmlclient.runner.spark.transform import quote
 

@@ -13,7 +13,7 @@ from wmlclient.wire import SPARK_SERVICE_HEADER
 
 from .connections import StreamEndpoints, spark_service
 from .errors import Invalid, field_error
-from .formats import StreamFormats
+from .formats import StreamFormats, not_by_spark
 from .ports import Delivery
 
 ENGINES = ("auto", "native", "spark")
@@ -138,9 +138,7 @@ def moved(body: Mapping[str, Any], ends: StreamEndpoints, formats: StreamFormats
     if asked.get("engine") == "native":
         raise Invalid("model_not_native", f"The model cannot be streamed natively: {reason}.")
     wishes = [(*wish, wish[0]) for wish in _wishes(asked.get("delivery"), body.get("workers", 1))]
-    for side, end, given in (("input", "source", formats.source), ("output", "target", formats.target)):
-        if given is not None:
-            wishes.append(("format", "Spark streams read and write plain JSON", f"{side}.{end}.format"))
+    wishes += [("format", why, where) for where, why in not_by_spark(formats).items()]
     wishes += [
         (refused.field, f"Spark cannot log in so: {refused}", f"{side}.connection.{refused.field}")
         for side, refused in _refused_logins(ends)

@@ -11,6 +11,7 @@ from typing import Any
 
 from wmlclient.runner.engine.ports import KafkaEndpoint, StreamSpec
 from wmlclient.runner.spark.failures import mentions, of_kafka, root_cause
+from wmlclient.runner.spark.formats import literal
 from wmlclient.runner.spark.isolate import Position, find_bad, position_filter
 from wmlclient.runner.spark.judging import judge
 from wmlclient.runner.spark.kafka_options import sink_options
@@ -21,7 +22,6 @@ from wmlclient.runner.spark.records import (
     META,
     META_COLUMNS,
     dead_letter_columns,
-    literal,
     named,
     stage_of_reason,
 )
@@ -181,7 +181,9 @@ class BatchWriter:
     # -- what cannot be scored --------------------------------------------------------------------------------
 
     def _bury_unparsed(self, judged: Any) -> None:
-        columns = dead_letter_columns(stage_of_reason("reason"), self._spec.model_digest, "reason")
+        columns = dead_letter_columns(
+            stage_of_reason("reason"), self._spec.model_digest, "reason", self._plan.reader.form.bytes
+        )
         self._send(self._select(judged.filter("reason IS NOT NULL"), named(columns)), self._spec.dead_letter)
 
     def _bury(self, judged: Any, reasons: dict[Position, str], stage: str) -> None:
@@ -192,10 +194,10 @@ class BatchWriter:
         text = jvm.org.apache.commons.io.IOUtils.readLines(jvm.java.io.StringReader(lines))
         table = self._session.spark.createDataset(text, jvm.org.apache.spark.sql.Encoders.STRING())
         table = self._select(table, ["from_json(value, 'p INT, o BIGINT, why STRING') AS d"])
-        records = self._select(judged, [*META_COLUMNS, "s"])
+        records = self._select(judged, [*META_COLUMNS, f"{self._plan.reader.form.bytes} AS bytes"])
         match = self._session.functions.expr("partition = d.p AND offset = d.o")
         joined = records.join(self._session.functions.broadcast(table), match)
-        columns = dead_letter_columns(literal(stage), self._spec.model_digest, "d.why")
+        columns = dead_letter_columns(literal(stage), self._spec.model_digest, "d.why", "bytes")
         self._send(self._select(joined, named(columns)), self._spec.dead_letter)
 
     def _dropped(self, judged: Any) -> dict[Position, str]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from wmlclient.runner.spark.records import META_COLUMNS, TEXT, RecordReader
+from wmlclient.runner.spark.records import META_COLUMNS, RecordReader
 from wmlclient.runner.spark.session import Session
 
 
 def read(session: Session, reader: RecordReader, frame: Any) -> Any:
     """Rows of Kafka's source, each with its text (``s``) and what that holds (``r``)."""
-    functions = session.functions
-    columns = [functions.col(name) for name in META_COLUMNS]
-    # In one step: a text that is kept and read would else cost a copy of the row.
-    text = functions.expr(TEXT)
+    functions, form = session.functions, reader.form
+    columns = [functions.col(name) for name in (*META_COLUMNS, *form.kept)]
+    text, kept = functions.expr(form.text), functions.col("s")
+    if not form.is_json:
+        frame = frame.select(session.seq([*columns, text.alias("s")]))
+        text = kept
+    # Else in one step: a text that is kept and read would cost a copy of the row.
     columns += [text.alias("s"), parse_with(session, reader, text).alias("r")]
     return frame.select(session.seq(columns))
 

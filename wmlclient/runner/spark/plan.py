@@ -10,6 +10,7 @@ from attrs import frozen
 
 from wmlclient.runner.engine.ports import StreamSpec, TransformFailed
 from wmlclient.runner.spark.failures import root_cause
+from wmlclient.runner.spark.formats import form_of
 from wmlclient.runner.spark.models import load, skip_invalid
 from wmlclient.runner.spark.records import META, RecordReader, RecordWriter
 from wmlclient.runner.spark.session import Session
@@ -62,13 +63,16 @@ class StreamPlan:
             if row and rows is not None
             else []
         )
-        reader = RecordReader(spec.input_schema, needed, not_null)
+        reader = RecordReader(
+            spec.input_schema, needed, not_null, form_of(spec.source_format, spec.input_schema)
+        )
         logger.info("stream %s needs %s, of those without null: %s", spec.stream_id, needed, not_null)
         receipt = spec.model_digest if spec.receipts else None
         names = [field["name"] for field in spec.input_schema["fields"]]
         sample = json.dumps(dict(zip(names, row, strict=True))) if row and rows else None
+        whole = (spec.target_format or {}).get("output") != "scores"
         made = [name for name in columns if name != META and name not in names]
-        return cls(model, dropping, reader, RecordWriter(names, made, receipt), sample)
+        return cls(model, dropping, reader, RecordWriter(names, made, receipt, whole), sample)
 
 
 def _struct(session: Session, fields: list[dict[str, Any]]) -> Any:

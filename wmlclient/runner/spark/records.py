@@ -20,6 +20,7 @@ from attrs import frozen
 
 from wmlclient import envelope
 from wmlclient.runner import verdicts
+from wmlclient.runner.spark.formats import RecordForm, let, literal
 from wmlclient.runner.spark.transform import quote
 
 # One struct that travels beside the model's columns: a name that no model has, and only one to keep clear of.
@@ -28,17 +29,8 @@ _CORRUPT = "__wml_corrupt"
 #: Types whose values are read as they are written, so that what is written again tells all.
 _PLAIN = frozenset(("string", "boolean", "byte", "short", "integer", "long", "float", "double"))
 _JSON, _PLACE = "__wml_json", "__wml_place"
-#: SQL of a record's text, from Kafka's columns; step 1 makes the column ``s`` of it.
-TEXT = "CAST(value AS STRING)"
-#: SQL of a record's bytes, from ``s``: a text is handed on as it is, bytes are copied at each look.
-BYTES = "CAST(s AS BINARY)"
 _ORIGIN = ("topic", "partition", "offset", "timestamp")
 META_COLUMNS = ("key", "headers", *_ORIGIN)
-
-
-def literal(text: str) -> str:
-    """A string as SQL reads it."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 class RecordReader:
@@ -48,9 +40,17 @@ class RecordReader:
         schema: ``StructType.jsonValue()`` of the model's input.
         needed: Columns without which the model cannot work.
         not_null: Columns that the model cannot take a null in.
+        form: How records come.
     """
 
-    def __init__(self, schema: dict[str, Any], needed: Iterable[str], not_null: Iterable[str]) -> None:
+    def __init__(
+        self,
+        schema: dict[str, Any],
+        needed: Iterable[str],
+        not_null: Iterable[str],
+        form: RecordForm | None = None,
+    ) -> None:
+        self.form = form or RecordForm()
         self.fields: list[dict[str, Any]] = list(schema["fields"])
         self.names = [field["name"] for field in self.fields]
         self._needed, self._not_null = list(needed), set(not_null)
@@ -102,19 +102,20 @@ class RecordReader:
         array = f"from_json(concat('[', s, ']'), 'array<map<string,variant>>', {options})"
         taken = ", ".join(literal(name) for name in (*self.names, *made))
         unknown = f"to_json(map_filter(w.a[0], (k, v) -> k NOT IN ({taken})))"
-        extra = _let("j", unknown, "nullif(substring(j, 2, length(j) - 2), '')")
-        judged = _let("a", array, f"struct(a AS a, {self.reason()} AS reason)")
+        extra = let("j", unknown, "nullif(substring(j, 2, length(j) - 2), '')")
+        judged = let("a", array, f"struct(a AS a, {self.reason()} AS reason)")
         told = f"struct(w.reason AS reason, IF(w.reason IS NULL, {extra}, NULL) AS extra)"
-        return f"IF({self._plain()}, NULL, {_let('o', _let('w', judged, told), more)})"
+        return f"IF({self._plain()}, NULL, {let('o', let('w', judged, told), more)})"
 
     def judged(self, made: Sequence[str]) -> list[list[str]]:
         """Steps 2 and 3: with the ``reason`` why a record is bad, or null, and its ``extra``."""
-        kept = [*META_COLUMNS, "s", "r"]
+        kept = [*META_COLUMNS, *self.form.kept, "s", "r"]
         return [[*kept, f"{self.odd(made)} AS odd"], [*kept, "odd.reason AS reason", "odd.extra AS extra"]]
 
     def reason(self) -> str:
         """SQL of the reason why a record that is not plain is bad, first what is most basic; or null."""
         cases = [
+            *self.form.cases,
             ("s IS NULL", literal(verdicts.NULL_VALUE)),
             ("NOT is_valid_utf8(s)", literal(verdicts.NOT_UTF8)),
             ("trim(BOTH ' \\t\\r\\n' FROM s) = ''", literal(verdicts.EMPTY)),
@@ -184,11 +185,13 @@ class RecordWriter:
         names: The model's input columns.
         made: The other columns of the transformed rows.
         receipt: The model's digest, where each record shall say where it came from; or None.
+        whole: Whether what came in is sent, too.
     """
 
     names: Sequence[str]
     made: Sequence[str]
     receipt: str | None = None
+    whole: bool = True
 
     def headers(self, prefix: str) -> str:
         """SQL of the headers, from the columns of Kafka after a prefix."""
@@ -201,11 +204,15 @@ class RecordWriter:
         Args:
             extra: SQL of the unknown fields as JSON without its braces, or null.
         """
+        if not self.whole:
+            return [META, f"{_json(self.made)} AS {_JSON}"]
         place = f"IF({extra} IS NULL, NULL, length({_json(self.names)}))"
         return [META, f"{_json([*self.names, *self.made])} AS {_JSON}", f"{place} AS {_PLACE}"]
 
     def value(self, extra: str) -> str:
         """Second step: SQL of the record's value. Unknown fields go in at their place."""
+        if not self.whole:
+            return _JSON
         rest = f"IF({_JSON} = '{{}}', '', ',')"
         first = f"concat('{{', {extra}, {rest}, substring({_JSON}, 2))"
         between = f"concat(substring({_JSON}, 1, {_PLACE} - 1), ',', {extra}, substring({_JSON}, {_PLACE}))"
@@ -221,11 +228,6 @@ def _json(names: Sequence[str]) -> str:
     return f"to_json(struct({', '.join(quote(name) for name in names)}))" if names else "'{}'"
 
 
-def _let(name: str, value: str, body: str) -> str:
-    """SQL of the body, in which the name stands for a value that is computed once."""
-    return f"transform(array({value}), {name} -> {body})[0]"
-
-
 def stage_of_reason(reason: str) -> str:
     """SQL of the stage at which a record was judged to be no row.
 
@@ -233,19 +235,20 @@ def stage_of_reason(reason: str) -> str:
         reason: SQL of the reason.
     """
     decode = ", ".join(literal(each) for each in verdicts.DECODE)
-    return f"IF({reason} IN ({decode}), 'decode', 'schema')"
+    return f"IF({reason} IN ({decode}) OR {reason} RLIKE {literal(verdicts.CELLS)}, 'decode', 'schema')"
 
 
-def dead_letter_columns(stage: str, digest: str, reason: str) -> dict[str, str]:
+def dead_letter_columns(stage: str, digest: str, reason: str, value: str) -> dict[str, str]:
     """SQL of the record to send to the dead-letter topic, by column: its own bytes, key and headers, and ours.
 
     Args:
         stage: SQL that gives where it failed, one of :data:`wmlclient.envelope.STAGES`.
         digest: The model's digest.
         reason: SQL that gives the reason.
+        value: SQL of the record's own bytes.
     """
     ours = {envelope.STAGE: stage, envelope.REASON: reason, **origin(digest, "")}
-    return {"key": "key", "value": BYTES, "headers": with_headers(ours, "headers")}
+    return {"key": "key", "value": value, "headers": with_headers(ours, "headers")}
 
 
 def origin(digest: str, prefix: str = "") -> dict[str, str]:

@@ -13,9 +13,10 @@ from typing import Any
 from attrs import frozen
 
 from wmlclient.runner.engine.ports import StreamSpec
+from wmlclient.runner.spark.formats import literal
 from wmlclient.runner.spark.judging import parse_with, read
 from wmlclient.runner.spark.plan import StreamPlan
-from wmlclient.runner.spark.records import META, dead_letter_columns, literal, named, stage_of_reason
+from wmlclient.runner.spark.records import META, dead_letter_columns, named, stage_of_reason
 from wmlclient.runner.spark.session import Session
 from wmlclient.runner.spark.table import has_vectors
 
@@ -66,7 +67,9 @@ class SinglePass:
 
     def _dead(self) -> str:
         """SQL of a bad record ``o`` as it goes aside."""
-        dead = dead_letter_columns(stage_of_reason("o.reason"), self.spec.model_digest, "o.reason")
+        dead = dead_letter_columns(
+            stage_of_reason("o.reason"), self.spec.model_digest, "o.reason", self.plan.reader.form.bytes
+        )
         return f"struct({dead['value']} AS value, {dead['headers']} AS headers)"
 
     def _sent(self) -> dict[str, str]:

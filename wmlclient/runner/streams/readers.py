@@ -107,11 +107,11 @@ class _Csv:
         except UnicodeDecodeError:
             return Verdict("decode", verdicts.NOT_UTF8)
         except csv.Error:
-            return Verdict("decode", "malformed CSV")
+            return Verdict("decode", verdicts.MALFORMED_CSV)
         if len(lines) != 1:
             return Verdict("decode", verdicts.EMPTY if not lines else "more than one line")
         if len(lines[0]) != len(self._columns):
-            return Verdict("decode", f"{len(lines[0])} cells for {len(self._columns)} columns")
+            return Verdict("decode", verdicts.cells(len(lines[0]), len(self._columns)))
         record: Record = {}
         for name, kind, cell in zip(self._columns, self._kinds, lines[0], strict=True):
             try:
