@@ -20,6 +20,7 @@ from spark_values import to_json
 
 from wmlclient import scoring
 from wmlclient.scoring import RowDropped, Scorer, Table, parity
+from wmlclient.scoring.pauses import collector_paused
 from wmlclient.scoring.registry import Stage
 from wmlclient.scoring.types import simple_type
 
@@ -65,6 +66,7 @@ def _form(value: Any) -> Any:
     return ("sparse", value[0]) if len(value) == 3 and isinstance(value[1], list) else ("dense", len(value))
 
 
+@collector_paused()
 def prove(
     spark: Any,
     model: Any,
@@ -235,13 +237,13 @@ def spark_refuses(spark: Any, model: Any, struct: Any, row: Sequence[Any]) -> bo
 
 def to_spark(value: Any, kind: str) -> Any:
     """A JSON value as PySpark takes it."""
-    from pyspark.ml.linalg import Vectors
-
     if value is None:
         return None
     if kind in ("double", "float"):
         return float(value)
     if kind == "vector":
+        from pyspark.ml.linalg import Vectors
+
         if len(value) == 3 and isinstance(value[1], list):
             return Vectors.sparse(value[0], value[1], [float(v) for v in value[2]])
         return Vectors.dense([float(v) for v in value])

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from wmlclient.scoring.apart import read_apart
+
 from .control import Control
 from .settings import Settings
 
@@ -56,6 +58,7 @@ def main(settings: Settings, control: Control | None = None) -> int:
         The exit code: 0, or 2 where it could not start; the reason is logged.
     """
     _share_malloc()
+    read_apart()
     run = _Run(settings, control)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, run.on_signal)

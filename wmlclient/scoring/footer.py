@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from attrs import frozen
 
-__all__ = ["Footer", "FooterError", "read_footer"]
+__all__ = ["Footer", "FooterError", "Unreadable", "read_footer"]
 
 _MAGIC = b"PAR1"
 _MAX_FOOTER = 64 << 20
@@ -24,6 +24,10 @@ _BYTE_ARRAY = 6
 
 class FooterError(ValueError):
     """The file is no Parquet file, or contradicts itself."""
+
+
+class Unreadable(Exception):
+    """Files are damaged, or hold more than is read; the message says what of them, "is ..." or "has ..."."""
 
 
 @frozen

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from wmlclient.scoring.blocks import DenseBlock, Floats, SparseBlock
+from wmlclient.scoring.cells import Matrix
 from wmlclient.scoring.columns import Invalid
-from wmlclient.scoring.saved import Matrix
 from wmlclient.scoring.values import Sparse, to_dense
 
 

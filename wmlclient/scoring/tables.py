@@ -6,14 +6,17 @@ it. What a file claims, and what its strings would fill, is looked at before any
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from wmlclient.scoring.footer import read_footer
+from wmlclient.scoring.footer import Unreadable, read_footer
 
-__all__ = ["ANY_BYTES", "ANY_VALUES", "MAX_BYTES", "MAX_VALUES", "TooLarge", "read_tables"]
+__all__ = ["ANY_BYTES", "ANY_VALUES", "MAX_BYTES", "MAX_VALUES", "read_table", "reading_arrow"]
 
 MAX_VALUES = 500_000_000
 """Values in the Parquet files of one stage."""
@@ -26,18 +29,54 @@ ANY_BYTES = 256 << 20
 _RATIO = 200
 
 
-class TooLarge(Exception):
-    """A file holds more than is read; the message says what."""
+_lock = threading.Lock()
+_reading = 0
+_pool: Any = None
 
 
-def read_tables(files: list[Path]) -> Any:
+@contextlib.contextmanager
+def reading_arrow() -> Iterator[None]:
+    """Arrow takes memory from the C library: its own pool keeps 15 MB for good. The last one out restores it."""
+    import pyarrow as pa
+
+    global _reading, _pool
+    with _lock:
+        if _reading == 0:
+            _pool = pa.default_memory_pool()
+            pa.set_memory_pool(pa.system_memory_pool())
+        _reading += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _reading -= 1
+            if _reading == 0:
+                pa.set_memory_pool(_pool)
+                _pool.release_unused()
+
+
+def read_table(files: list[Path]) -> Any:
     """The files as one ``pyarrow.Table``.
 
     Raises:
-        TooLarge: They hold more than is read.
-        FooterError: One contradicts itself.
-        pyarrow.ArrowException, OSError: One is not readable.
+        Unreadable: One is damaged, or they hold more than is read.
     """
+    import pyarrow as pa
+
+    try:
+        return _read(files)
+    except _TooLarge as error:
+        raise Unreadable(f"is larger than a model can be: {error}") from None
+    except (pa.ArrowException, OSError, MemoryError, KeyError, ValueError) as error:
+        # pyarrow looks columns up by names that a damaged file spells in two ways.
+        raise Unreadable(f"is not readable Parquet: {error}") from None
+
+
+class _TooLarge(Exception):
+    pass
+
+
+def _read(files: list[Path]) -> Any:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -48,14 +87,14 @@ def read_tables(files: list[Path]) -> Any:
         footer = read_footer(file)
         values += max(footer.rows, footer.values)
         if values > min(MAX_VALUES, max(ANY_VALUES, VALUES_PER_BYTE * size)):
-            raise TooLarge(f"it holds {values} values in {size} bytes")
+            raise _TooLarge(f"it holds {values} values in {size} bytes")
         unpacked += footer.unpacked
         if unpacked > min(MAX_BYTES, max(ANY_BYTES, _RATIO * size)):
-            raise TooLarge(f"it unpacks to {unpacked} bytes from {size}")
+            raise _TooLarge(f"it unpacks to {unpacked} bytes from {size}")
         if footer.texts:
             strings += _string_bytes(file, list(footer.texts))
             if strings > MAX_BYTES or strings > max(ANY_BYTES, _RATIO * size):
-                raise TooLarge(f"its strings unpack to {strings} bytes from {size}")
+                raise _TooLarge(f"its strings unpack to {strings} bytes from {size}")
         with parquet.ParquetFile(file, memory_map=False) as opened:
             table = opened.read()
         if table.num_rows:

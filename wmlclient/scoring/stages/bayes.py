@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from wmlclient.scoring.blocks import Block, DenseBlock, Floats, SparseBlock, vectors_of
+from wmlclient.scoring.cells import Matrix
 from wmlclient.scoring.columns import Frame, Invalid
 from wmlclient.scoring.linear import Margins
 from wmlclient.scoring.registry import Params, Stage, loads, text
-from wmlclient.scoring.saved import Matrix, SavedStage
+from wmlclient.scoring.saved import SavedStage
 from wmlclient.scoring.stages.classified import Classifier, classes_part, combine, probabilistic
 from wmlclient.scoring.stages.logistic import divide, exp, softmax
 from wmlclient.scoring.values import Sparse, to_dense

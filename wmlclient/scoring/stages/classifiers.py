@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from wmlclient.scoring.blocks import Block, DenseBlock, Floats, Ints, SparseBlock, vectors_of
+from wmlclient.scoring.cells import Matrix
 from wmlclient.scoring.columns import Column, Frame, Invalid
 from wmlclient.scoring.linear import Dot
 from wmlclient.scoring.registry import Params, Stage, loads, number, text
-from wmlclient.scoring.saved import Matrix, SavedStage
+from wmlclient.scoring.saved import SavedStage
 from wmlclient.scoring.stages.classified import (
     Classifier,
     Part,

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from wmlclient.scoring.blocks import Block, DenseBlock, Floats, vectors_of
+from wmlclient.scoring.cells import Matrix
 from wmlclient.scoring.columns import Column, Frame
 from wmlclient.scoring.linear import Dot, Margins
 from wmlclient.scoring.registry import Params, Stage, loads, number, numbers, text, training
-from wmlclient.scoring.saved import Matrix, SavedStage
+from wmlclient.scoring.saved import SavedStage
 from wmlclient.scoring.values import Sparse, to_dense
 
 

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from wmlclient.scoring.blocks import Block, DenseBlock, Floats, vectors_of
+from wmlclient.scoring.cells import Matrix
 from wmlclient.scoring.columns import Column, Frame, Invalid
 from wmlclient.scoring.distances import EPSILON
 from wmlclient.scoring.java.lapack import NotComputed, eigen
 from wmlclient.scoring.registry import Params, Stage, loads, text, training
-from wmlclient.scoring.saved import Matrix, SavedStage
+from wmlclient.scoring.saved import SavedStage
 from wmlclient.scoring.stages.clustering import features
 from wmlclient.scoring.stages.logistic import argmax, divide, exp
 from wmlclient.scoring.values import Sparse, to_dense

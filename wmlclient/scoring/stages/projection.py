@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from wmlclient.scoring.blocks import Block, DenseBlock, Floats, vectors_of
+from wmlclient.scoring.cells import Matrix
 from wmlclient.scoring.columns import Column, Frame, Invalid
 from wmlclient.scoring.linear import Margins
 from wmlclient.scoring.registry import Params, Stage, boolean, integer, loads, number, text, training
-from wmlclient.scoring.saved import Matrix, SavedStage
+from wmlclient.scoring.saved import SavedStage
 from wmlclient.scoring.stages.rescaling import on_vectors
 from wmlclient.scoring.values import finite, to_dense
 
@@ -163,7 +164,7 @@ def bucketed_random_projection_lsh_model(saved: SavedStage, params: Params) -> S
         raise saved.damaged("its bucketLength is not positive")
     scale = 1.0 / params.bucketLength
     # Models of Spark 3 keep the matrix by columns; Spark then scales a dense vector first, and not the product.
-    by_columns = not saved.table().column("randUnitVectors")[0].as_py()["isTransposed"]
+    by_columns = not unit.transposed
     margins = Margins(unit, [0.0] * unit.num_rows)
 
     def row(vector: Any) -> list[list[float]]:

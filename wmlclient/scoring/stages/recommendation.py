@@ -92,18 +92,18 @@ def als_model(saved: SavedStage, params: Params) -> Stage:
 
 def _factors(saved: SavedStage, name: str, rank: int) -> tuple[list[int], Singles]:
     """The ids, ascending, and the factors of each."""
-    table = saved.table(name)
-    if not {"id", "features"} <= set(table.column_names):
+    rows = saved.rows(name)
+    if rows and not {"id", "features"} <= set(rows[0]):
         raise saved.damaged(f"{name!r} has no ids or no features")
-    found = dict(zip(table.column("id").to_pylist(), table.column("features").to_pylist(), strict=True))
-    if len(found) != table.num_rows:
+    found = {row["id"]: row["features"] for row in rows}
+    if len(found) != len(rows):
         raise saved.refuse(f"an id is twice in {name!r}")
     if any(factors is None or len(factors) < rank for factors in found.values()):
         raise saved.damaged(f"{name!r} has not {rank} factors for each id")
     ids = sorted(found)
     # The last row is that of unknown ids, so that -1 finds something.
-    rows = [found[each][:rank] for each in ids] + [[0.0] * rank]
-    return ids, np.array(rows, dtype=np.float32)
+    factors = [found[each][:rank] for each in ids] + [[0.0] * rank]
+    return ids, np.array(factors, dtype=np.float32)
 
 
 def _finder(ids: list[int], name: str) -> Callable[[Any], int]:

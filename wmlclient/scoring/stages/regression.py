@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from wmlclient.scoring.blocks import Block, DenseBlock, Floats, doubles_of, vectors_of
+from wmlclient.scoring.cells import Matrix
 from wmlclient.scoring.columns import Column, Frame
 from wmlclient.scoring.java.maths import power
 from wmlclient.scoring.java.special import normal_cdf
 from wmlclient.scoring.linear import Dot
 from wmlclient.scoring.registry import Params, Stage, boolean, integer, loads, number, numbers, text, training
-from wmlclient.scoring.saved import Matrix, SavedStage
+from wmlclient.scoring.saved import SavedStage
 from wmlclient.scoring.stages.classifiers import FactorizationMachine
 from wmlclient.scoring.stages.logistic import divide, exp
 from wmlclient.scoring.values import Sparse, vector_size

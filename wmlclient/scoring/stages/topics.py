@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from wmlclient.scoring.blocks import Block, Floats, Ints, SparseBlock, vectors_of
+from wmlclient.scoring.cells import Matrix
 from wmlclient.scoring.columns import Column, Frame, Invalid
 from wmlclient.scoring.java.gamma_draws import gamma_draws
 from wmlclient.scoring.java.special import digamma
 from wmlclient.scoring.registry import Params, Stage, loads, text, training
-from wmlclient.scoring.saved import Matrix, SavedStage
+from wmlclient.scoring.saved import SavedStage
 from wmlclient.scoring.stages.clustering import features
 from wmlclient.scoring.stages.logistic import exp
 from wmlclient.scoring.values import Sparse, to_dense

@@ -16,13 +16,11 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from wmlclient.scoring.blocks import Floats
+from wmlclient.scoring.cells import Cells
 from wmlclient.scoring.columns import Invalid
 from wmlclient.scoring.saved import SavedStage
 
 MAX_CATEGORIES = 1_000_000
-MAX_NESTED = (
-    100_000  # nodes of a model that become nested tuples: faster than its arrays, at five times the memory
-)
 
 
 @frozen
@@ -52,11 +50,11 @@ class Tree:
 
 def read_tree(saved: SavedStage) -> Tree:
     """The only tree of a decision tree model."""
-    table = saved.table()
-    if "prediction" not in table.column_names:
+    columns = saved.columns()
+    if "prediction" not in columns:
         raise saved.damaged("its nodes are missing")
-    cells = _Cells(saved, {name: table.column(name).combine_chunks() for name in table.column_names})
-    tree = _tree(saved, cells, np.arange(table.num_rows), {})
+    cells = _Nodes(saved, columns)
+    tree = _tree(saved, cells, np.arange(len(cells.ids)), {})
     _check_kinds(saved, [tree])
     return tree
 
@@ -64,18 +62,15 @@ def read_tree(saved: SavedStage) -> Tree:
 def read_ensemble(saved: SavedStage) -> tuple[list[Tree], list[float]]:
     """The trees of a forest or of boosted trees, and their weights."""
     # Spark 4 names the columns _1, _2, _3; Spark 3 named them treeID, metadata, weights.
-    about = saved.table("treesMetadata")
-    if about.num_columns != 3:
+    about = [list(row.values()) for row in saved.rows("treesMetadata")]
+    if any(len(row) != 3 for row in about):
         raise saved.damaged("its list of trees is not whole")
-    weights = dict(zip(about.column(0).to_pylist(), about.column(2).to_pylist(), strict=True))
-    table = saved.table()
-    if table.column_names != ["treeID", "nodeData"]:
+    weights = {row[0]: row[2] for row in about}
+    columns = saved.columns()
+    if list(columns) != ["treeID", "nodeData"]:
         raise saved.damaged("its nodes are missing")
-    nodes = table.column("nodeData").combine_chunks()
-    if nodes.null_count:
-        raise saved.damaged("a node of a tree is null")
-    cells = _Cells(saved, {field.name: nodes.field(field.name) for field in nodes.type})
-    numbers = _plain(saved, table.column("treeID").combine_chunks())
+    cells = _Nodes(saved, columns["nodeData"])
+    numbers = _numbers(saved, columns["treeID"])
     order = numbers.argsort(kind="stable")
     found, starts = np.unique(numbers[order], return_index=True)
     expected = saved.metadata.get("numTrees")
@@ -87,35 +82,33 @@ def read_ensemble(saved: SavedStage) -> tuple[list[Tree], list[float]]:
     return trees, [weights[tree] for tree in found.tolist()]
 
 
-def _plain(saved: SavedStage, column: Any) -> NDArray[Any]:
-    # Not to_numpy(): that imports pandas, whose 40 MB no server of trees needs.
-    if column.null_count:
-        raise saved.damaged("a node of a tree has a null")
-    values: NDArray[Any] = np.from_dlpack(column)
-    return values
+def _numbers(saved: SavedStage, cells: Cells) -> NDArray[Any]:
+    if not isinstance(cells, np.ndarray):
+        raise saved.damaged("a node of a tree has a null, or no number where one is expected")
+    return cells
 
 
-class _Cells:
-    """The columns that matter here, one tree after the other as lists: all at once would take ten times the memory
+class _Nodes:
+    """What matters here of the columns, one tree after the other as lists: all at once would take ten times the memory
     of the trees, in pieces that are not given back."""
 
-    def __init__(self, saved: SavedStage, columns: dict[str, Any]) -> None:
+    def __init__(self, saved: SavedStage, columns: Cells) -> None:
+        if not isinstance(columns, dict):
+            raise saved.damaged("a node of a tree is null")
         try:
             split = columns["split"]
-            if split.null_count:
+            if not isinstance(split, dict):
                 raise saved.damaged("a split of a tree is null")
             names = ("id", "prediction", "leftChild", "rightChild")
             plain = {name: columns[name] for name in names}
-            plain |= {name: split.field(name) for name in ("featureIndex", "numCategories")}
-            lists = split.field("leftCategoriesOrThreshold"), columns["impurityStats"]
-        except (KeyError, AttributeError):
+            plain |= {name: split[name] for name in ("featureIndex", "numCategories")}
+            lists = split["leftCategoriesOrThreshold"], columns["impurityStats"]
+        except KeyError:
             raise saved.damaged("its nodes are not whole") from None
-        self._plain = {name: _plain(saved, column) for name, column in plain.items()}
-        if any(column.null_count for column in lists):
+        self._plain = {name: _numbers(saved, cells) for name, cells in plain.items()}
+        if any(not isinstance(cells, tuple) for cells in lists):
             raise saved.damaged("a node of a tree has a null")
-        self._values, self._stats = (
-            (_plain(saved, column.values), np.from_dlpack(column.offsets)) for column in lists
-        )
+        self._values, self._stats = lists
         self._saved = saved
         self.ids = self._plain["id"]
 
@@ -137,7 +130,7 @@ class _Cells:
         return found
 
 
-def _tree(saved: SavedStage, of_all: _Cells, rows: NDArray[np.intp], known: dict[Any, Any]) -> Tree:
+def _tree(saved: SavedStage, of_all: _Nodes, rows: NDArray[np.intp], known: dict[Any, Any]) -> Tree:
     count = len(rows)
     rows = rows[of_all.ids[rows].argsort(kind="stable")]
     if not count or (of_all.ids[rows] != np.arange(count)).any():
