@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from wmlclient import wire
 from wmlclient.errors import ConfigError
-from wmlclient.kafka_login import FIELDS, login_of, problem
+from wmlclient.kafka_login import FIELDS, defaults, login_of, problem
 
 if TYPE_CHECKING:
     from wmlclient.formats import RecordFormat
@@ -103,12 +103,8 @@ class KafkaConnection:
     key_password: str | None = field(default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        oauth = bool(self.token or self.token_endpoint)
-        if not self.security_protocol:
-            plain = "SSL" if self.ca or self.certificate else "PLAINTEXT"
-            object.__setattr__(self, "security_protocol", "SASL_SSL" if self.user or oauth else plain)
-        if not self.sasl_mechanism:
-            object.__setattr__(self, "sasl_mechanism", "OAUTHBEARER" if oauth else "PLAIN")
+        for name, value in defaults({name: getattr(self, name) for name in FIELDS}).items():
+            object.__setattr__(self, name, value)
         bad = next((broker for broker in self.brokers if not _is_address(broker)), None)
         if not self.brokers or bad is not None:
             raise ConfigError(f"brokers: give 'host:port', one or more{f', not {bad!r}' if bad else ''}.")

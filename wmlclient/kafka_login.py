@@ -10,6 +10,7 @@ import contextlib
 import os
 import ssl
 import tempfile
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import field, fields, frozen
@@ -65,6 +66,27 @@ class KafkaLogin:
 FIELDS: tuple[str, ...] = tuple(each.name for each in fields(KafkaLogin))
 #: Those of them that nobody is ever shown.
 SECRET = frozenset(("password", "token", "key", "key_password"))
+
+
+def defaults(given: Mapping[str, Any]) -> dict[str, str]:
+    """The protocol and the mechanism of a login that may name neither.
+
+    Args:
+        given: Fields of a login; those not given are absent, None or empty.
+
+    Example:
+        >>> defaults({"user": "ada", "password": "..."})
+        {'security_protocol': 'SASL_SSL', 'sasl_mechanism': 'PLAIN'}
+    """
+    oauth = given.get("token") or given.get("token_endpoint")
+    if given.get("user") or oauth:
+        protocol = "SASL_SSL"
+    else:
+        protocol = "SSL" if given.get("ca") or given.get("certificate") else "PLAINTEXT"
+    return {
+        "security_protocol": given.get("security_protocol") or protocol,
+        "sasl_mechanism": given.get("sasl_mechanism") or ("OAUTHBEARER" if oauth else "PLAIN"),
+    }
 
 
 def login_of(holder: Any) -> KafkaLogin:

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from wmlclient.kafka_login import FIELDS, KafkaLogin, problem
+from wmlclient.kafka_login import FIELDS, KafkaLogin, defaults, problem
 from wmlclient.wire import SPARK_SERVICE_HEADER, decode_spark_service
 
 from .errors import Invalid, field_error, missing
@@ -216,12 +216,7 @@ def _login(connection: Mapping[str, Any], where: str) -> dict[str, Any]:
         lines = _PEM_CONTROL if name in ("ca", "certificate", "key") else _CONTROL
         if value is not None and (not isinstance(value, str) or lines.search(value)):
             raise field_error(f"{where}.{name}", f"`{where}.{name}` is not a line of text.")
-    oauth = given["token"] or given["token_endpoint"]
-    plain = "SSL" if given["ca"] or given["certificate"] else "PLAINTEXT"
-    given["security_protocol"] = given["security_protocol"] or (
-        "SASL_SSL" if given["user"] or oauth else plain
-    )
-    given["sasl_mechanism"] = given["sasl_mechanism"] or ("OAUTHBEARER" if oauth else "PLAIN")
+    given |= defaults(given)
     wrong = problem(KafkaLogin(**given))
     if wrong is not None:
         raise field_error(f"{where}.{wrong[0]}", wrong[1])
