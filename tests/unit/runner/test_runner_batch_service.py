@@ -11,6 +11,7 @@ import saved_models
 from runner_fakes import FakeSpark, FakeTopics, eventually
 
 from wmlclient import wire
+from wmlclient.runner.batch.storage import LocalFiles
 from wmlclient.runner.engine.errors import Forbidden, Invalid
 from wmlclient.runner.engine.places import Folders
 from wmlclient.runner.engine.ports import BatchEvent, BatchSpec, SparkUnavailable
@@ -26,7 +27,6 @@ class FakeJobs:
         self.specs: dict[str, BatchSpec] = {}
         self.started: list[BatchSpec] = []
         self.stopped: list[str] = []
-        self.swept: list[list[str]] = []
         self.listeners: dict[str, Callable[[BatchEvent], None]] = {}
 
     def start(self, spec: BatchSpec, on_event: Callable[[BatchEvent], None]) -> None:
@@ -40,8 +40,9 @@ class FakeJobs:
         self.stopped.append(job_id)
         self.specs.pop(job_id, None)
 
-    def sweep(self, places: Sequence[dict[str, Any]]) -> None:
-        self.swept.append([place["path"] for place in places])
+    def sweep(self, job_id: str, places: Sequence[dict[str, Any]]) -> None:
+        for place in places:
+            LocalFiles(job_id).abort(place)
 
     def close(self) -> None:
         self.specs.clear()

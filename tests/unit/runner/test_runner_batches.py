@@ -295,3 +295,17 @@ def test_places_of_an_object_storage() -> None:
 def test_places_that_are_refused(changes: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         batch_places(objects(**changes), Folders())
+
+
+def test_what_a_run_that_was_killed_has_left_goes(tmp_path: Path) -> None:
+    place = {"kind": "file", "path": str(tmp_path / "out.csv")}
+    part = storage.part_name(tmp_path / "out.csv", "job")
+    files = storage.LocalFiles("job")
+    files.abort(place)
+    part.write_text("half", "utf-8")
+    files.abort(place)
+    assert not part.exists()
+    part.mkdir()
+    part.joinpath("part-0").write_text("half", "utf-8")
+    files.abort(place)
+    assert not part.exists()

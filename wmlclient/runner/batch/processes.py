@@ -16,7 +16,7 @@ import attrs
 
 from wmlclient.runner import lines
 from wmlclient.runner.batch import on_spark
-from wmlclient.runner.batch.storage import Objects
+from wmlclient.runner.batch.storage import LocalFiles, Objects
 from wmlclient.runner.engine.ports import BatchEvent, BatchSpec, PortError, SparkPool, TransformFailed
 
 logger = logging.getLogger("wmlclient.runner.batch")
@@ -102,13 +102,15 @@ class BatchProcesses:
         if process is not None:
             _end(process)
 
-    def sweep(self, places: Sequence[dict[str, Any]]) -> None:
+    def sweep(self, job_id: str, places: Sequence[dict[str, Any]]) -> None:
         """See :class:`BatchRunner`."""
         for place in places:
-            if place["kind"] == "s3" and place["format"] != "delta":
-                # The storage may be the very reason for which the job has failed.
-                with contextlib.suppress(Exception):
+            # The storage may be the very reason for which the job has failed.
+            with contextlib.suppress(Exception):
+                if place["kind"] == "s3" and place["format"] != "delta":
                     Objects(place["connection"]).abort(place)
+                elif place["kind"] == "file":
+                    LocalFiles(job_id).abort(place)
 
     def close(self) -> None:
         """End all jobs."""

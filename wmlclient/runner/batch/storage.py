@@ -90,6 +90,14 @@ class LocalFiles:
         """Remove a file that may be there."""
         Path(place["path"]).unlink(missing_ok=True)
 
+    def abort(self, place: dict[str, Any]) -> None:
+        """Remove what a run that was killed has left on its way, by Spark as a folder."""
+        part = part_name(Path(place["path"]), self._job_id)
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
+
 
 class Objects:
     """Objects of an S3-compatible storage.

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from ..store import Deployment, Store
@@ -36,7 +34,7 @@ class NoBatches:
     def stop(self, job_id: str) -> None:
         """Nothing to stop."""
 
-    def sweep(self, places: Sequence[dict[str, Any]]) -> None:
+    def sweep(self, job_id: str, places: Sequence[dict[str, Any]]) -> None:
         """Nothing to remove."""
 
     def close(self) -> None:
@@ -189,13 +187,6 @@ class BatchService:
         deployment = self._store.deployments.get(id)
         if deployment is None:
             return
-        with suppress(EngineError, OSError):
+        with suppress(EngineError):
             places = self.places(deployment.body)
-            self._runner.sweep((places.target, places.bad_rows))
-            for place in (places.target, places.bad_rows):
-                if place["kind"] == "file":
-                    path = Path(place["path"])
-                    part = path.with_name(f".{path.name}.{id}.part")
-                    if part.is_dir():
-                        shutil.rmtree(part, ignore_errors=True)
-                    part.unlink(missing_ok=True)
+            self._runner.sweep(id, (places.target, places.bad_rows))

@@ -372,8 +372,8 @@ class BatchRunner(Protocol):
         """End a job, whose events then end, too. An unknown id is no error."""
         ...
 
-    def sweep(self, places: Sequence[dict[str, Any]]) -> None:
-        """Remove what a job that does not run has left of an upload to these places. Never fails."""
+    def sweep(self, job_id: str, places: Sequence[dict[str, Any]]) -> None:
+        """Remove what a job that does not run has left of files and uploads at these places. Never fails."""
         ...
 
     def close(self) -> None:
