@@ -16,7 +16,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import jwt
-import requests
 from attrs import field, frozen
 
 from . import members
@@ -169,7 +168,13 @@ class Issuer:
             try:
                 self._keys = self._current()
                 self._fetched = self._clock()
-            except (requests.RequestException, jwt.PyJWTError, ValueError, KeyError, TypeError) as error:
+            except (
+                OSError,
+                jwt.PyJWTError,
+                ValueError,
+                KeyError,
+                TypeError,
+            ) as error:  # requests' errors are OSErrors
                 # The keys of before are good for a while.
                 logger.warning("the keys of %s cannot be had: %s", self._settings.url, type(error).__name__)
             finally:
@@ -205,6 +210,8 @@ class Issuer:
         return {key.key_id: key for key in found if key.key_id and key.public_key_use in (None, "sig")}
 
     def _get(self, url: str) -> dict[str, Any]:
+        import requests  # 16 MB, for services that have an issuer
+
         verify: Any = self._settings.ca_file or True
         with requests.get(
             url, timeout=_SECONDS, verify=verify, allow_redirects=False, stream=True
