@@ -111,10 +111,12 @@ def test_starttls(starttls: Served) -> None:
 )
 def test_a_directory_that_cannot_be_asked(tls: Served, more: dict[str, Any]) -> None:
     """Its certificate is not known, its account is not ours, it is not there."""
-    with pytest.raises(DirectoryUnavailable) as caught:
-        Directory(settings(tls, **more)).verify("anna", PASSWORD)
-    assert PASSWORD not in str(caught.value)
-    assert ADMIN_PASSWORD not in str(caught.value)
+    directory = Directory(settings(tls, **more))
+    for ask in (lambda: directory.verify("anna", PASSWORD), lambda: directory.find("anna")):
+        with pytest.raises(DirectoryUnavailable) as caught:
+            ask()
+        assert PASSWORD not in str(caught.value)
+        assert ADMIN_PASSWORD not in str(caught.value)
 
 
 @pytest.fixture(scope="module")

@@ -187,8 +187,6 @@ class Directory:
             with self._bound(dn, password) as connection:
                 return self._own(connection, dn, name) if connection.bound else None
         with self._bound(self._settings.bind_dn, self._settings.bind_password) as connection:
-            if not connection.bound:
-                raise DirectoryUnavailable(f"{self._settings.url}: bind_dn and bind_password are refused")
             entry = self._entry(connection, name)
             if entry is None:
                 return None
@@ -217,6 +215,8 @@ class Directory:
         """The one entry of a user. Two are none: nobody could say whose password it was."""
         from ldap3.utils.conv import escape_filter_chars
 
+        if not connection.bound:
+            raise DirectoryUnavailable(f"{self._settings.url}: bind_dn and bind_password are refused")
         wanted = self._settings.filter.replace("{}", escape_filter_chars(name))
         connection.search(
             self._settings.base, wanted, attributes=[self._settings.name, self._settings.groups], size_limit=2
