@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import processor
 import psutil
 from figures import Figure
 from measure import HERE, fetch_token, uvicorn
@@ -36,9 +37,9 @@ def measure(
     with contextlib.ExitStack() as stack:
         echo = stack.enter_context(uvicorn("echo:app", scratch))
         client = stack.enter_context(wmlclient.Client.local(home=scratch / "home"))
-        runner = _child("wmlclient.runner")
+        runner = processor.child("wmlclient.runner")
         _pin(runner, SERVER_CORE)
-        _pin(_child("echo:app"), SERVER_CORE)
+        _pin(processor.child("echo:app"), SERVER_CORE)
         token = fetch_token(scratch / "home" / "credentials.json")
         online = client.models.publish(model, name="served", sample=sample, label_col="label").deploy(
             "served", timeout=300
@@ -80,14 +81,6 @@ def measure(
             met=large <= limit,
         ),
     ]
-
-
-def _child(word: str) -> psutil.Process:
-    """Our child process with that word on its command line."""
-    for process in psutil.Process().children(recursive=True):
-        if any(word in argument for argument in process.cmdline()):
-            return process
-    raise RuntimeError(f"no child process runs {word}")
 
 
 def _pin(process: psutil.Process, core: int) -> None:

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import processor
 import requests
 from figures import Figure, report
 from measure import HERE, Group, in_blocks, poster, uvicorn
@@ -29,6 +30,7 @@ import wmlclient
 
 BLOCKS = 10
 CONNECTIONS = 4
+COUNTED = 400
 ECHO, OURS, MLFLOW = "echo", "web service", "mlflow models serve, pyfunc"
 SERVICE = {
     "code": "y = 2 * x",
@@ -51,6 +53,7 @@ def main() -> int:
         folder = Path(scratch)
         echo = stack.enter_context(uvicorn("echo:app", folder))
         stack.enter_context(wmlclient.Client.local(home=folder / "home"))
+        runner, echoing = processor.child("wmlclient.runner").pid, processor.child("echo:app").pid
         service = Service(folder / "home" / "credentials.json")
         body = json.dumps({"x": 5}).encode()
         warm = [service.publish(f"{number}.0") for number in range(5)]
@@ -89,10 +92,14 @@ def main() -> int:
                 rate >= 1000 and not rates[OURS]["bad"],
             )
         )
-        forks = forks_a_second()
+        forks, fork_cpu = bare_forks()
         figures.append(
             Figure("requests a second, 4 connections, 2 cores", rate, "1/s", forks, "bare forks, one core")
         )
+        cost = processor.milliseconds_a_call(runner, calls[OURS], COUNTED)
+        echo_cost = processor.milliseconds_a_call(echoing, calls[ECHO], COUNTED)
+        figures.append(Figure("CPU of a request, all processes", cost, "ms", echo_cost, ECHO))
+        figures.append(Figure("CPU of a request, all processes", cost, "ms", fork_cpu, "bare fork"))
         start = statistics.median(warm)
         figures.append(Figure("publish to first answer", start, "s", limit="<= 1 s", met=start <= 1.0))
     shown = report("a web service of a trivial function", figures)
@@ -151,8 +158,12 @@ def load(url: str, token: str, body: str, seconds: float) -> dict[str, Any]:
     return found
 
 
-def forks_a_second(seconds: float = 2.0) -> float:
-    """How often a bare interpreter can fork, and wait for a copy that ends at once: what a request costs at least."""
+def bare_forks(seconds: float = 2.0) -> tuple[float, float]:
+    """What a request costs at least: a bare interpreter forks, and waits for a copy that ends at once.
+
+    Returns:
+        Forks a second, and milliseconds of CPU for each.
+    """
     code = (
         "import os, time\n"
         f"until, count = time.perf_counter() + {seconds}, 0\n"
@@ -161,12 +172,13 @@ def forks_a_second(seconds: float = 2.0) -> float:
         "    if pid == 0: os._exit(0)\n"
         "    os.waitpid(pid, 0)\n"
         "    count += 1\n"
-        f"print(count / {seconds})"
+        f"print(count / {seconds}, sum(os.times()[:4]) / count * 1000)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
-    return float(done.stdout)
+    rate, cpu = map(float, done.stdout.split())
+    return rate, cpu
 
 
 if __name__ == "__main__":

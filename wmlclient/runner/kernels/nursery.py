@@ -5,15 +5,15 @@ Loaded by its path in the process of a web service, beside :mod:`serving`.
 
 from __future__ import annotations
 
+import _signal
 import os
 import select
-import shutil
 import signal
 import socket
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 #: Before each message: its length.
 LENGTH = struct.Struct("!Q")
@@ -71,6 +71,8 @@ class Nursery:
         self._copies = copies
         self._folder = folder
         self._template = template if any(template.iterdir()) else None
+        if self._template is not None:
+            _shutil()
         self._run = run
         self._next = 0
         self._alive: dict[int, int] = {}
@@ -116,8 +118,9 @@ class Nursery:
     def _be_copy(self, connection: socket.socket, folder: str) -> NoReturn:
         code = 1
         try:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            # Not by signal, whose enumerations are pages that each copy would have to itself.
+            _signal.set_wakeup_fd(-1)
+            _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
             os.setsid()
             self._control.close()
             os.close(self._wake)
@@ -127,7 +130,7 @@ class Nursery:
             if self._template is None:
                 os.mkdir(folder, 0o700)
             else:
-                shutil.copytree(self._template, folder, symlinks=True)
+                _shutil().copytree(self._template, folder, symlinks=True)
             os.chdir(folder)
             os.environ["TMPDIR"] = temporary
             self._run(connection)
@@ -174,7 +177,7 @@ class Nursery:
                 try:
                     os.rmdir(each)
                 except OSError:  # there is something in it
-                    shutil.rmtree(each, ignore_errors=True)
+                    _shutil().rmtree(each, ignore_errors=True)
 
     def _sweep(self) -> None:
         """Kill what left its group and lost its parent: it is ours now, and no copy."""
@@ -189,6 +192,13 @@ class Nursery:
                     os.kill(pid, signal.SIGKILL)
                 except OSError:
                     continue
+
+
+def _shutil() -> Any:
+    """Only where it is needed: with it come libraries for archives, which each copy would map anew."""
+    import shutil
+
+    return shutil
 
 
 def _temporary(folder: str) -> str:

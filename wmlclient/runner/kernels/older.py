@@ -7,7 +7,6 @@ one row: ``predict([7, 3.2, 4.7, 1.4])``. Since then that is an error.
 from __future__ import annotations
 
 import functools
-import importlib.abc
 import importlib.machinery
 import os
 import sys
@@ -26,7 +25,8 @@ def install() -> None:
         sys.meta_path.insert(0, _Finder())
 
 
-class _Finder(importlib.abc.MetaPathFinder):
+# Without the base classes of importlib.abc: that brings tempfile and random, which each copy of a process then seeds.
+class _Finder:
     """Finds one module, by the other finders, and changes it before anybody imports from it."""
 
     def find_spec(
@@ -36,11 +36,12 @@ class _Finder(importlib.abc.MetaPathFinder):
             return None
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader)
+            loader: Any = _Loader(spec.loader)
+            spec.loader = loader
         return spec
 
 
-class _Loader(importlib.abc.Loader):
+class _Loader:
     def __init__(self, loader: Any) -> None:
         self._loader = loader
 

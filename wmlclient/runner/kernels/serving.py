@@ -23,10 +23,13 @@ import sys
 import traceback
 import types
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 _PR_SET_CHILD_SUBREAPER = 36
+#: The interpreter fits code to what it is used for in its first runs.
+_REHEARSALS = 20
 
 State = dict[str, tuple[int, int, int]]
 
@@ -108,6 +111,25 @@ class Service:
         numpy = sys.modules.get("numpy")
         if numpy is not None:
             numpy.random.seed()
+
+    def warm(self, run: Callable[[socket.socket], None], request: bytes) -> None:
+        """Do what copies do, but the code, until it changes nothing any more: what a copy changes it has to copy.
+
+        Args:
+            run: What a copy does with its socket.
+            request: A request as it comes.
+        """
+        broken, streams = self._broken, (sys.stdout, sys.stderr)
+        limits = {what: resource.getrlimit(what) for what in (resource.RLIMIT_CPU, resource.RLIMIT_DATA)}
+        self._broken = "a rehearsal"
+        for _ in range(_REHEARSALS):
+            here, there = socket.socketpair()
+            with here, there:
+                there.sendall(request)
+                run(here)
+        self._broken, (sys.stdout, sys.stderr) = broken, streams
+        for what, value in limits.items():
+            resource.setrlimit(what, value)
 
     def answer(self, request: bytes, before: State) -> bytes:
         """Run the code for a request; once."""
@@ -249,6 +271,7 @@ def main(control: int, about_file: str) -> None:
         answer = service.answer(request, before)
         connection.sendall(nursery.LENGTH.pack(len(answer)) + answer)
 
+    service.warm(run, nursery.LENGTH.pack(2) + b"{}")
     # What is there now is never looked through again, so copies share it.
     gc.collect()
     gc.freeze()
