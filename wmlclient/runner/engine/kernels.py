@@ -35,7 +35,8 @@ class Limits:
     """What a session may use.
 
     Attributes:
-        cpu_seconds: Seconds of CPU, of each of its processes.
+        cpu_seconds: Seconds of CPU of an execution, of all its processes together; of a request to a web service, of
+            each of its processes.
         memory: Bytes of memory, of all its processes together.
         processes: Number of processes.
         file_size: Bytes of each file that it writes.

@@ -1,23 +1,21 @@
 """Starts a session's process, limits it, watches it, and takes everything it started along when it ends.
 
 Where the system allows (Linux with user namespaces), the process gets a world of its own: it sees no other process, no
-network, and of the runner's folders only its session's.
+network, and of the runner's folders only its session's. What it may write is what is in its folders (:mod:`world`).
 
-A program of its own, the standard library only: ``python -S -E guard.py JSON``. It hears ``interrupt`` lines on
-stdin and ends with it; on stdout it tells ``{"pid"}`` and at the end ``{"ended": reason}``.
+A program of its own, the standard library only: ``python -S -E guard.py JSON``. On stdin it hears lines, ``begin``
+where an execution begins and ``interrupt``, and ends with it; on stdout it tells ``{"pid"}`` and at the end
+``{"ended": reason}``.
 """
 
 from __future__ import annotations
 
-import ctypes
-import fcntl
+import importlib.util
 import json
 import os
 import resource
 import select
 import signal
-import socket
-import struct
 import subprocess
 import sys
 import time
@@ -27,33 +25,31 @@ from typing import Any
 WATCH_SECONDS = 0.25
 #: The folder is looked at once in so many turns, and so many files are a reason by themselves.
 DISK_TURNS, MOST_FILES = 4, 200_000
-
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
-_PR_CAPBSET_DROP = 24
-_PR_SET_NO_NEW_PRIVS = 38
-_CLONE_NEWNS = 0x00020000
-_CLONE_NEWIPC = 0x08000000
-_CLONE_NEWUSER = 0x10000000
-_CLONE_NEWPID = 0x20000000
-_CLONE_NEWNET = 0x40000000
-_SIOCSIFFLAGS, _IFF_UP_RUNNING = 0x8914, 0x41
-_MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
-_MS_BIND, _MS_REC, _MS_PRIVATE = 1 << 12, 1 << 14, 1 << 18
+#: Whether the system tells what processes use.
+_COUNTED = sys.platform == "linux"
 
 
-def _prctl(option: int, value: int) -> None:
-    # Linux alone has it; elsewhere the process group has to do.
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+def _beside(name: str) -> Any:
+    """A module that stands beside this one: where this program runs, there is no package."""
+    file = os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"_wmlclient_{name}", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+world = _beside("world")
 
 
 def limited(limits: dict[str, int]) -> None:
     """Set this process's limits; for the child, before it becomes another program."""
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    world.prctl(world.PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     wanted = {
-        resource.RLIMIT_CPU: limits["cpu_seconds"],
+        # Counted by the guard, for each execution, where the system tells it.
+        resource.RLIMIT_CPU: resource.RLIM_INFINITY if _COUNTED else limits["cpu_seconds"],
         resource.RLIMIT_FSIZE: limits["file_size"],
         resource.RLIMIT_NOFILE: limits["open_files"],
         resource.RLIMIT_CORE: 0,
@@ -64,9 +60,11 @@ def limited(limits: dict[str, int]) -> None:
     }
     for what, value in wanted.items():
         _, most = resource.getrlimit(what)
-        value = value if most == resource.RLIM_INFINITY else min(value, most)
+        if most != resource.RLIM_INFINITY:
+            value = most if value == resource.RLIM_INFINITY else min(value, most)
         # One second more, so that the end of its time is told from being killed.
-        resource.setrlimit(what, (value, value + 1 if what == resource.RLIMIT_CPU else value))
+        more = what == resource.RLIMIT_CPU and value not in (most, resource.RLIM_INFINITY)
+        resource.setrlimit(what, (value, value + 1 if more else value))
 
 
 def tasks_of_user() -> int:
@@ -123,86 +121,6 @@ def memory(pids: list[int]) -> int:
     return total
 
 
-def possible() -> bool:
-    """Whether this system lets a session have namespaces of its own. Tried out in a process that ends at once."""
-    if sys.platform != "linux":
-        return False
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            separate(network=False)
-            inner = os.fork()
-            if inner == 0:
-                own_processes()
-                os._exit(0)
-            code = os.waitstatus_to_exitcode(os.waitpid(inner, 0)[1])
-        except OSError:
-            pass
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-
-
-def separate(network: bool) -> None:
-    """Give this process mounts, perhaps a network, of its own and its next child a world in which that is process 1."""
-    user, group = os.getuid(), os.getgid()
-    kinds = _CLONE_NEWUSER | _CLONE_NEWNS | _CLONE_NEWPID | _CLONE_NEWIPC
-    _checked(_libc().unshare(kinds if network else kinds | _CLONE_NEWNET))
-    for name, text in (
-        ("setgroups", "deny"),
-        ("uid_map", f"{user} {user} 1"),
-        ("gid_map", f"{group} {group} 1"),
-    ):
-        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
-            file.write(text)
-    _mount(None, "/", None, _MS_REC | _MS_PRIVATE)
-    if not network:
-        # Libraries that talk to themselves over loopback, as Spark's do, find one.
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-            fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", _IFF_UP_RUNNING))
-
-
-def own_processes() -> None:
-    """Show this process, which is the first of its world, no processes but those below it."""
-    _checked(_libc().unshare(_CLONE_NEWNS))
-    _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
-
-
-def hide(hidden: list[str], shown: list[str]) -> None:
-    """Cover folders, but for some that are in them."""
-    kept = [(path, os.open(path, os.O_PATH | os.O_DIRECTORY)) for path in shown]
-    for path in hidden:
-        about = f"mode=0755,size=256k,uid={os.getuid()},gid={os.getgid()}"
-        _mount("tmpfs", path, "tmpfs", _MS_NOSUID | _MS_NODEV, about)
-    for path, descriptor in kept:
-        os.makedirs(path, exist_ok=True)
-        _mount(f"/proc/self/fd/{descriptor}", path, None, _MS_BIND | _MS_REC)
-        os.close(descriptor)
-
-
-def powerless() -> None:
-    """Give up all that the owner of a namespace may do in it, for good."""
-    for capability in range(64):
-        _libc().prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-
-
-def _libc() -> Any:
-    return ctypes.CDLL(None, use_errno=True)
-
-
-def _checked(result: int) -> None:
-    if result != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-
-
-def _mount(source: str | None, target: str, kind: str | None, flags: int, about: str | None = None) -> None:
-    words = [None if word is None else word.encode() for word in (source, target, kind, about)]
-    _checked(_libc().mount(words[0], words[1], words[2], ctypes.c_ulong(flags), words[3]))
-
-
 def end_all(child: subprocess.Popen[bytes]) -> None:
     """Kill the child and everything below us, also what was started while we do."""
     for _ in range(200):
@@ -239,10 +157,31 @@ def reap(child: subprocess.Popen[bytes]) -> None:
 def why(code: int, limits: dict[str, int]) -> str:
     """The reason of an exit code."""
     if code == -signal.SIGXCPU:
-        return f"it used more than {limits['cpu_seconds']} s of CPU"
+        return too_long(limits)
     if code < 0:
         return f"its process was killed by {signal.Signals(-code).name}"
     return f"its process exited with {code}"
+
+
+def too_long(limits: dict[str, int]) -> str:
+    """What is said of an execution that has used too much."""
+    return f"it used more than {limits['cpu_seconds']} s of CPU"
+
+
+def processor(below: list[int]) -> float:
+    """Seconds of CPU that processes below us have used so far, those that have ended too."""
+    ticks = sum(_ticks(pid, own=True) for pid in below) + _ticks(os.getpid(), own=False)
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _ticks(pid: int, own: bool) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            words = file.read().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    # Of its own, in the system and beside it, and the same of its children that it has taken leave of.
+    return sum(int(word) for word in words[11 if own else 13 : 15])
 
 
 def passed(below: list[int], limits: dict[str, int]) -> str | None:
@@ -279,18 +218,18 @@ def tell(**line: Any) -> None:
 
 def main(order: dict[str, Any]) -> None:
     limits = {**order["limits"], "tasks_of_user": tasks_of_user()}
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    world.prctl(world.PR_SET_CHILD_SUBREAPER, 1)
     # Ctrl-C in a terminal is for the runner, which lets go of us when it ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    apart = bool(order["hidden"]) and possible()
+    apart = bool(order["hidden"]) and world.possible()
     with open(order["log"], "ab") as log:
         try:
             if apart:
-                separate(bool(limits["network"]))
-                hide(order["hidden"], order["shown"])
+                world.separate(bool(limits["network"]))
+                world.hide(order["hidden"], order["shown"])
                 child = first_process(order, limits, log)
             else:
-                child = program(order, log, lambda: limited(limits))
+                child = program(order, log, lambda: before(order, limits))
         except (OSError, subprocess.SubprocessError) as error:
             tell(ended=f"its process cannot be started: {error}")
             return
@@ -299,11 +238,18 @@ def main(order: dict[str, Any]) -> None:
         end_all(child)
         tell(ended="its process cannot be started; its log says why")
         return
-    tell(pid=pid, apart=apart)
+    tell(pid=pid, apart=apart, fenced=world.fences())
     tell(ended=watch(child, pid, limits, apart, os.path.dirname(order["cwd"])))
 
 
-def program(order: dict[str, Any], log: Any, before: Callable[[], None]) -> subprocess.Popen[bytes]:
+def before(order: dict[str, Any], limits: dict[str, int]) -> None:
+    """Bind this process; for the child, before it becomes the program."""
+    limited(limits)
+    if world.fences():
+        world.fence(order["writable"])
+
+
+def program(order: dict[str, Any], log: Any, first: Callable[[], None]) -> subprocess.Popen[bytes]:
     """Start the program itself."""
     return subprocess.Popen(
         order["command"],
@@ -313,7 +259,7 @@ def program(order: dict[str, Any], log: Any, before: Callable[[], None]) -> subp
         stdout=log,
         stderr=log,
         start_new_session=True,
-        preexec_fn=before,
+        preexec_fn=first,
         pass_fds=order["descriptors"],
     )
 
@@ -327,20 +273,20 @@ def first_process(order: dict[str, Any], limits: dict[str, int], log: Any) -> su
         stdout=log,
         stderr=log,
         start_new_session=True,
-        preexec_fn=lambda: _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
+        preexec_fn=lambda: world.prctl(world.PR_SET_PDEATHSIG, signal.SIGKILL),
         pass_fds=order["descriptors"],
     )
 
 
 def be_first(order: dict[str, Any]) -> int:
     """Be process 1: start the program, take leave of orphans, end with the program and all that is left of it."""
-    own_processes()
+    world.own_processes()
 
-    def before() -> None:
-        limited(order["limits"])
-        powerless()
+    def bound() -> None:
+        world.powerless()
+        before(order, order["limits"])
 
-    child = program(order, None, before)
+    child = program(order, None, bound)
     while True:
         pid, status = os.wait()
         if pid == child.pid:
@@ -360,9 +306,17 @@ def program_of(first: subprocess.Popen[bytes]) -> int | None:
     return None
 
 
+def interrupt(pid: int) -> None:
+    """Do what Ctrl-C would."""
+    try:
+        os.killpg(pid, signal.SIGINT)
+    except OSError:
+        pass
+
+
 def watch(child: subprocess.Popen[bytes], pid: int, limits: dict[str, int], apart: bool, folder: str) -> str:
     """Wait for the end, bring everything down, and say why."""
-    reason, turn = None, 0
+    reason, turn, since = None, 0, 0.0
     while reason is None:
         turn += 1
         ready, _, _ = select.select([0], [], [], WATCH_SECONDS)
@@ -370,11 +324,11 @@ def watch(child: subprocess.Popen[bytes], pid: int, limits: dict[str, int], apar
             order = os.read(0, 4096)
             if not order:
                 reason = "it was closed"
-            elif child.poll() is None:
-                try:
-                    os.killpg(pid, signal.SIGINT)
-                except OSError:
-                    pass
+            for word in order.split():
+                if word == b"begin":
+                    since = processor(descendants(os.getpid()))
+                elif child.poll() is None:
+                    interrupt(pid)
         reap(child)
         if reason is None and child.returncode is not None:
             code = child.returncode
@@ -383,6 +337,8 @@ def watch(child: subprocess.Popen[bytes], pid: int, limits: dict[str, int], apar
             below = descendants(os.getpid())
             # Process 1 is ours.
             reason = passed([each for each in below if not apart or each != child.pid], limits)
+            if reason is None and processor(below) - since > limits["cpu_seconds"]:
+                reason = too_long(limits)
             if reason is None and turn % DISK_TURNS == 0:
                 reason = full(folder, limits)
     end_all(child)

@@ -87,6 +87,8 @@ class JupyterKernels:
         kernel = PythonKernel(folder, self._limits, self._context, sockets, hidden, self._environment)
         if not kernel.apart:
             logger.warning("the session in %s can read what the runner's account can read", folder)
+        if not kernel.fenced:
+            logger.warning("the session in %s can write what the runner's account can write", folder)
         with self._lock:
             self._running = [each for each in self._running if not each.closed]
             self._running.append(kernel)
@@ -182,6 +184,11 @@ class PythonKernel:
         """Whether it sees no other processes and no folders of the runner's but its own."""
         return self._process.apart
 
+    @property
+    def fenced(self) -> bool:
+        """Whether it can write in its own folders alone."""
+        return self._process.fenced
+
     def await_ready(self) -> None:
         """Return when it answers on both sockets.
 
@@ -199,6 +206,7 @@ class PythonKernel:
     def execute(self, code: str, inputs: list[tuple[str, Any]], outputs: list[str]) -> Execution:
         """See :class:`Kernel`."""
         self._channels.forget()
+        self._process.begin()
         if inputs:
             with self._passing(json.dumps(inputs).encode()) as file:
                 self._ask("set_inputs", str(file))

@@ -52,6 +52,7 @@ class Guarded:
 
     Attributes:
         apart: Whether it has namespaces of its own.
+        fenced: Whether it can write in its folders alone.
 
     Raises:
         KernelError: It cannot be started.
@@ -74,6 +75,7 @@ class Guarded:
             "log": str(folder / "kernel.log"),
             "hidden": [str(path) for path in hidden],
             "shown": [str(path) for path in shown],
+            "writable": sorted({str(folder), *(str(path) for path in shown)}),
             "descriptors": list(descriptors),
             "limits": {name: value for name, value in asdict(limits).items() if name != "console"},
         }
@@ -94,6 +96,7 @@ class Guarded:
             raise KernelError(f"The session does not start: {told.get('ended', 'its guard gave no answer')}.")
         self.pid: int = told["pid"]
         self.apart: bool = told["apart"]
+        self.fenced: bool = told["fenced"]
         threading.Thread(target=self._listen, name="session-end", daemon=True).start()
 
     @property
@@ -105,6 +108,10 @@ class Guarded:
         """Why it has ended; None where it has not after so many seconds."""
         self._gone.wait(seconds)
         return self.ended
+
+    def begin(self) -> None:
+        """An execution begins, which may use as much CPU as one may."""
+        self._write(b"begin\n")
 
     def interrupt(self) -> None:
         """Send the program what Ctrl-C would."""
