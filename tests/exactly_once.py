@@ -30,7 +30,8 @@ def make_topic(end: KafkaEndpoint, partitions: int) -> None:
     from confluent_kafka.admin import AdminClient, NewTopic
 
     admin = AdminClient(connection(end))
-    admin.create_topics([NewTopic(end.topic, partitions, 1)])[end.topic].result(30)
+    # As many copies as the cluster makes of a topic: three of them on three brokers.
+    admin.create_topics([NewTopic(end.topic, partitions, -1)])[end.topic].result(30)
 
 
 def make_spec(broker: Broker, folder: Path, partitions: int = 1, **more: Any) -> StreamSpec:

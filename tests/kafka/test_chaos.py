@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
 from exactly_once import SCHEMA, headers_of, lost_and_double, make_topic, places, read, send, tweet
 from stream_stand import StreamStand
 from waiting import eventually
 
+from wmlclient.runner.engine.ports import StreamSpec
 from wmlclient.runner.streams.clients import connection
 from wmlclient.testing import poison_records
 
@@ -53,26 +56,34 @@ def test_partitions_that_are_added_are_read_from_their_first_record(stand: Strea
     assert lost_and_double(places(spec), good) == (0, 0)
 
 
-@pytest.mark.parametrize(("delivery", "before", "after"), [("exactly_once", 1, 3), ("at_least_once", 2, 1)])
-def test_a_source_that_is_deleted_and_made_again_is_read_from_its_first_record(
-    stand: StreamStand, delivery: str, before: int, after: int
-) -> None:
-    spec = stand.spec(before, delivery=delivery)
-    heard = stand.start(spec)
-    send(spec.source, [tweet(number) for number in range(50)])
-    eventually(lambda: heard.progress().get("records_out") == 50, 60, stand.logs)
-    topics = AdminClient(connection(spec.source))
-    topics.delete_topics([spec.source.topic])[spec.source.topic].result(30)
-    eventually(lambda: "does not exist" in (heard.progress().get("last_error") or ""), 30, stand.logs)
-    make_topic(spec.source, after)
-    # More than the old one had: where that ended lies within.
-    send(spec.source, [tweet(number) for number in range(1000, 1120)])
+def test_sources_that_are_deleted_and_made_again_are_read_from_their_first_record(stand: StreamStand) -> None:
+    once, least = stand.spec(1), stand.spec(2, delivery="at_least_once")
     keys = {b"key-%d" % number for number in range(1000, 1120)}
-    good = eventually(
-        lambda: (found := read(spec.target, 1)) and keys <= {record.key() for record in found} and found,
-        60,
-        stand.logs,
-    )
-    assert heard.kinds() == ["running"]
-    if delivery == "exactly_once":
-        assert len(good) == 170
+
+    def progress(spec: StreamSpec) -> dict[str, Any]:
+        return stand.heard[spec.stream_id].progress()
+
+    def begin(spec: StreamSpec) -> None:
+        stand.start(spec)
+        send(spec.source, [tweet(number) for number in range(50)])
+        eventually(lambda: progress(spec).get("records_out") == 50, 60, stand.logs)
+        topics = AdminClient(connection(spec.source))
+        topics.delete_topics([spec.source.topic])[spec.source.topic].result(30)
+
+    def again(spec: StreamSpec, partitions: int) -> None:
+        eventually(lambda: "not exist" in (progress(spec)["last_error"] or ""), 30, stand.logs)
+        make_topic(spec.source, partitions)
+        # More than before, so that where the old one ended lies within.
+        send(spec.source, [tweet(number) for number in range(1000, 1120)])
+
+    def scored(spec: StreamSpec) -> list[Any]:
+        found = read(spec.target, 1)
+        return found if keys <= {record.key() for record in found} else []
+
+    begin(once)
+    begin(least)
+    again(once, 3)
+    again(least, 1)
+    assert len(eventually(lambda: scored(once), 60, stand.logs)) == 170
+    eventually(lambda: scored(least), 60, stand.logs)
+    assert {kind for heard in stand.heard.values() for kind in heard.kinds()} == {"running"}

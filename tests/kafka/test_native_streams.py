@@ -10,12 +10,14 @@ import threading
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AdminClient
 from exactly_once import (
     SCHEMA,
     Heard,
     Record,
     headers_of,
     lost_and_double,
+    make_topic,
     places,
     read,
     send,
@@ -25,7 +27,9 @@ from stream_stand import StreamStand
 from waiting import eventually
 
 from wmlclient import scoring
+from wmlclient.runner.broker import Broker
 from wmlclient.runner.engine.ports import StreamSpec
+from wmlclient.runner.streams.clients import connection
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
@@ -174,24 +178,48 @@ def test_at_least_once_loses_nothing(stand: StreamStand) -> None:
     eventually(all_there)
 
 
-def test_dead_letters_that_are_refused_end_a_stream_by_name_and_nothing_is_dropped(
-    stand: StreamStand,
-) -> None:
+def test_dead_letters_that_are_refused_stop_the_stream_until_they_are_taken(stand: StreamStand) -> None:
     spec = stand.spec()
 
     def most_bytes(number: int) -> None:
         stand.configure(spec.dead_letter.topic, "max.message.bytes", str(number))
 
-    heard = stand.start(spec)
+    def goes_on(heard: Heard, first: int, why: str) -> None:
+        most_bytes(100)
+        send(spec.source, [tweet(first), (b"bad", b"{" * 200, []), tweet(first + 1)])
+        eventually(lambda: why in (heard.progress().get("last_error") or ""), 60, stand.logs)
+        most_bytes(1_000_000)
+        eventually(lambda: heard.progress()["records_in"] == 3, 60, stand.logs)
+        assert heard.kinds() == ["running"]
+
+    # Found when it is sent, since the limit was another one at the start; known beforehand in the second.
+    goes_on(stand.start(spec), 1, "refuses a record")
+    stand.streams.stop_stream(spec.stream_id)
     most_bytes(100)
-    send(spec.source, [tweet(1), (b"bad", b"{" * 200, []), tweet(2)])
-    eventually(lambda: "failed" in heard.kinds(), 60, stand.logs)
-    assert heard.events[-1].details["code"] == "dead_letter_refused"
-    assert heard.events[-1].details["retriable"] is False
-    most_bytes(1_000_000)
-    stand.start(spec)
-    good, dead = read(spec.target, 2), read(spec.dead_letter, 1)
+    goes_on(stand.start(spec), 11, "takes 100 bytes")
+    good, dead = read(spec.target, 4), read(spec.dead_letter, 2)
     assert lost_and_double(places(spec), good + dead) == (0, 0)
+
+
+def test_a_dead_letter_topic_that_is_gone_is_waited_for(tmp_path: Path) -> None:
+    with Broker(tmp_path / "broker", settings={"auto.create.topics.enable": "false"}) as broker:
+        stand = StreamStand(broker, tmp_path)
+        try:
+            spec = stand.spec()
+            heard = stand.start(spec)
+            topics = AdminClient(connection(spec.source))
+            topics.delete_topics([spec.dead_letter.topic])[spec.dead_letter.topic].result(30)
+            send(spec.source, [tweet(1), (b"bad", b"{", []), tweet(2)])
+            eventually(
+                lambda: "dead-letter topic" in (heard.progress().get("last_error") or ""), 90, stand.logs
+            )
+            assert heard.progress()["records_out"] == 0
+            make_topic(spec.dead_letter, 1)
+            good, dead = read(spec.target, 2, 90), read(spec.dead_letter, 1)
+            assert lost_and_double(places(spec), good + dead) == (0, 0)
+            assert heard.kinds() == ["running"]
+        finally:
+            stand.streams.close()
 
 
 def test_what_cannot_run_fails_with_its_reason(stand: StreamStand, tmp_path: Path) -> None:

@@ -25,6 +25,9 @@ OF_A_RECORD = frozenset(
     )
 )
 
+#: Errors of records that were not tried to the end.
+_GIVEN_UP = frozenset((KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT))
+
 
 class RecordRefused(Exception):
     """The broker refuses a record of the batch for what it is."""
@@ -35,7 +38,13 @@ class LostPlace(Exception):
 
 
 class Delivery(Protocol):
-    """Sends batches."""
+    """Sends batches.
+
+    Attributes:
+        undelivered: The topic of the first record of the last batch that did not arrive; None where all did.
+    """
+
+    undelivered: str | None
 
     def ready(self) -> None:
         """End what an earlier self has left open, so that the group's offsets are settled. Before they are read.
@@ -76,6 +85,7 @@ class _Producers:
         self._make = make
         self._producer: Producer | None = None
         self._failures: list[KafkaError] = []
+        self.undelivered: str | None = None
 
     def ready(self) -> None:
         """See :meth:`Delivery.ready`."""
@@ -83,10 +93,15 @@ class _Producers:
 
     def _get(self) -> Producer:
         if self._producer is None:
-            producer = self._make(lambda error, _: self._failures.append(error))
+            producer = self._make(self._failed)
             self._begin(producer)
             self._producer = producer
         return self._producer
+
+    def _failed(self, error: KafkaError, message: Any) -> None:
+        self._failures.append(error)
+        if self.undelivered is None and error.code() not in _GIVEN_UP:
+            self.undelivered = message.topic()
 
     def _begin(self, producer: Producer) -> None:
         """Make a new producer ready."""
@@ -104,6 +119,7 @@ class _Producers:
 
     def _produce(self, producer: Producer, records: Sequence[Outgoing]) -> None:
         self._failures.clear()
+        self.undelivered = None
         produce = producer.produce
         for record in records:
             topic, value, key, headers, timestamp = record

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
 from wmlclient import envelope
 from wmlclient.runner.engine.ports import StreamSetupError, StreamSpec
@@ -23,13 +23,14 @@ from wmlclient.runner.streams.decoder import Verdict
 from wmlclient.runner.streams.delivery import AtLeastOnce, Delivery, ExactlyOnce, LostPlace, RecordRefused
 from wmlclient.runner.streams.membership import Membership, raise_named
 from wmlclient.runner.streams.model import OneByOne, RecordModel
-from wmlclient.runner.streams.outgoing import Batch, Sender
-from wmlclient.runner.streams.source import NO_TOPIC, Renewed, Source
+from wmlclient.runner.streams.outgoing import Batch, Blocked, Sender
+from wmlclient.runner.streams.source import NO_TOPIC, Renewed, Source, missing_of
 
 logger = logging.getLogger("wmlclient.runner.streams")
 
 _WAIT_SECONDS = 0.2
 _REPORT_SECONDS = 0.5
+_LATE = frozenset((KafkaError._TIMED_OUT, KafkaError._MSG_TIMED_OUT, *NO_TOPIC))
 _PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 # Called with kind and details of an event.
@@ -58,6 +59,7 @@ class StreamLoop:
         self._trouble = 0
         self._careful = 0
         self._dead = False
+        self._blocked = False
         self._reported = 0.0
         self._next: tuple[StreamSpec, RecordModel] | None = None
 
@@ -95,6 +97,9 @@ class StreamLoop:
                     sender = self._sender()
                     logger.info("records are scored by %s from here on", self._spec.model_digest)
                     self._tell("loaded", {"digest": self._spec.model_digest})
+                elif self._blocked:
+                    # What its topics take may be another thing now.
+                    sender, self._blocked = self._sender(), False
                 self._turn(membership, delivery, sender)
                 if membership.joined and not running:
                     running = True
@@ -179,6 +184,8 @@ class StreamLoop:
             self.counts.last_error = f"The topic {self._source.name!r} was deleted and made again."
             logger.warning("%s Going on from its first record", self.counts.last_error)
             membership.rejoin()
+        except Blocked as reason:
+            self._wait_for_room(str(reason), membership)
         except LostPlace:
             logger.info("the partitions are somebody else's; a batch is given up")
             self.counts.aborted += 1
@@ -205,13 +212,12 @@ class StreamLoop:
             if len(messages) > 1:
                 return self._apart(messages, membership, refused)
             if batch.dead:
-                raise StreamSetupError(
-                    "dead_letter_refused",
-                    f"The dead-letter topic {self._spec.dead_letter.topic!r} refuses a record: {refused}. "
-                    "Change the topic's settings, then start the stream again.",
-                ) from None
+                raise self._refused(refused) from None
             batch = Batch([sender.dead_letter(messages[0], _refusal(refused), now)], 1)
-            delivery.send(batch.records, membership, following)
+            try:
+                delivery.send(batch.records, membership, following)
+            except RecordRefused as too:
+                raise self._refused(too) from None
         membership.done(following)
         self._trouble, self._careful = 0, max(0, self._careful - len(messages))
         now = _now_ms()
@@ -226,10 +232,46 @@ class StreamLoop:
         self.counts.aborted += 1
         membership.resume()
 
+    def _refused(self, refused: RecordRefused) -> Blocked:
+        return Blocked(
+            f"The dead-letter topic {self._spec.dead_letter.topic!r} refuses a record: {refused}. Change the topic's "
+            "settings: the stream waits for it, and drops nothing."
+        )
+
+    def _wait_for_room(self, reason: str, membership: Membership) -> None:
+        """A record can go nowhere: try again, until the dead-letter topic takes it."""
+        logger.warning("%s", reason)
+        self.counts.aborted += 1
+        self.counts.last_error = reason
+        self._blocked = True
+        self._report(membership)
+        if self._stopping.wait(_PAUSES[4]):
+            return
+        try:
+            membership.resume()
+        except KafkaException as problem:
+            logger.info("joining the group anew: %s", problem)
+            membership.rejoin()
+
+    def _said(self, error: Any, delivery: Delivery) -> str:
+        """An error in words; with the topic, where a topic does not take what is sent."""
+        ends = (self._spec.target, self._spec.dead_letter)
+        # The first time it is most likely a broker that changes, unless that has taken long.
+        missing = missing_of(*ends) if self._trouble or error.code() in _LATE else None
+        for word, end in zip(("target", "dead-letter"), ends, strict=True):
+            if end is missing:
+                return (
+                    f"The {word} topic {end.topic!r} does not exist; waiting for it, and nothing is dropped."
+                )
+            if end.topic == delivery.undelivered:
+                return f"The {word} topic {end.topic!r} takes nothing: {error.str()}; nothing is dropped."
+        return str(error.str())
+
     def _given_up(self, error: Any, membership: Membership, delivery: Delivery) -> None:
         """A batch was not sent, or nobody knows: wait a little, and go on from what is committed."""
         self.counts.aborted += 1
-        self.counts.last_error = error.str()
+        self.counts.last_error = self._said(error, delivery)
+        self._report(membership)
         pause = _PAUSES[min(self._trouble, len(_PAUSES) - 1)]
         self._trouble += 1
         logger.warning("%s (%s); going on from the committed offsets in %.2f s", error.str(), error, pause)

@@ -7,13 +7,17 @@ from typing import Any, NamedTuple
 
 from wmlclient import envelope
 from wmlclient.runner import verdicts
-from wmlclient.runner.engine.ports import StreamSetupError, StreamSpec
+from wmlclient.runner.engine.ports import StreamSpec
 from wmlclient.runner.streams.decoder import Verdict
 from wmlclient.runner.streams.model import RecordModel
 
 #: What a record costs beside its key, value and headers, generously.
 _OVERHEAD = 256
 _MINUTE_MS = 60_000
+
+
+class Blocked(Exception):
+    """The dead-letter topic does not take a record that can go nowhere else: the stream waits, and drops nothing."""
 
 
 class Outgoing(NamedTuple):
@@ -58,7 +62,7 @@ class Sender:
             now: Milliseconds since 1970.
 
         Raises:
-            StreamSetupError: ``dead_letter_too_large``: a record can go nowhere.
+            Blocked: A record can go nowhere.
         """
         outcome = self._model.run([message.value() for message in messages])
         scored, target, receipts = outcome.scored, self._spec.target.topic, self._spec.receipts
@@ -90,7 +94,7 @@ class Sender:
         """The dead letter of a record: its own bytes, key and headers, where it came from, and why.
 
         Raises:
-            StreamSetupError: ``dead_letter_too_large``.
+            Blocked: The topic does not take one of its size.
         """
         headers: envelope.Headers = [
             *envelope.without_own(message.headers()),
@@ -101,11 +105,10 @@ class Sender:
         ]
         value, key, topic = message.value(), message.key(), self._spec.dead_letter.topic
         if _size(value, key, headers) > self._dead_bytes:
-            raise StreamSetupError(
-                "dead_letter_too_large",
+            raise Blocked(
                 f"Record {message.offset()} of partition {message.partition()} of {message.topic()!r} goes to the "
                 f"dead-letter topic {topic!r}, which takes {self._dead_bytes} bytes a record; with its headers it "
-                "has more. Raise max.message.bytes of that topic, then start the stream again.",
+                "has more. Raise max.message.bytes of that topic: the stream waits for it, and drops nothing."
             )
         return Outgoing(topic, value, key, headers, _time(message, now))
 

@@ -29,10 +29,27 @@ LOOK_SECONDS = 1.0
 #: Brokers hear of a new topic one after the other; an answer counts when it is the same so much later.
 SURE_SECONDS = 0.5
 
+_LOOK_SECONDS = 3.0
+
 NO_TOPIC = frozenset(
     (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_ID)
 )
 _NO_ID = "A" * 22  # brokers before 2.8
+
+
+def missing_of(*ends: KafkaEndpoint) -> KafkaEndpoint | None:
+    """The first of some topics of one cluster that the cluster does not have, as far as it answers; makes none."""
+    admin = AdminClient(connection(ends[0]), logger=logger)
+    asked = admin.describe_topics(TopicCollection([end.topic for end in ends]), request_timeout=_LOOK_SECONDS)
+    for end in ends:
+        try:
+            asked[end.topic].result(_LOOK_SECONDS + 1)
+        except KafkaException as problem:
+            if problem.args[0].code() in NO_TOPIC:
+                return end
+        except NotInTime:
+            break
+    return None
 
 
 class Renewed(Exception):
