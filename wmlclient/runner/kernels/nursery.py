@@ -121,7 +121,8 @@ class Nursery:
             # Not by signal, whose enumerations are pages that each copy would have to itself.
             _signal.set_wakeup_fd(-1)
             _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
-            os.setsid()
+            # A group and no session: Linux shares the processor among sessions, and a service is to be one of them.
+            os.setpgid(0, 0)
             self._control.close()
             os.close(self._wake)
             os.close(self._woken)
