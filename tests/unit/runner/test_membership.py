@@ -20,7 +20,7 @@ def told(topic_id: str) -> Future[Any]:
     return answer
 
 
-SOURCE = Source("t", lambda: told("first"))
+SOURCE = Source("t", lambda: lambda: told("first"))
 
 
 class LeavesBadly:
@@ -122,7 +122,7 @@ def test_an_offset_of_a_topic_that_was_deleted_says_nothing_of_the_new_one(
     metadata: str | None, begins: int
 ) -> None:
     consumer = Reads(metadata)
-    membership = Membership(lambda: consumer, Source("t", lambda: told("id-now")), 0)  # type: ignore[arg-type, return-value]
+    membership = Membership(lambda: consumer, Source("t", lambda: lambda: told("id-now")), 0)  # type: ignore[arg-type, return-value]
     membership.take(1, 0)
     if begins == 3:
         # The old topic's partitions are not taken: the group shares those of the new one.

@@ -24,7 +24,12 @@ class Cluster:
         self.now = 100.0
         clock = SimpleNamespace(monotonic=lambda: self.now, sleep=lambda _: None)
         monkeypatch.setattr(module, "time", clock)
-        self.source = Source("t", self.ask)
+        self.made = 0
+        self.source = Source("t", self.make)
+
+    def make(self) -> Any:
+        self.made += 1
+        return self.ask
 
     def ask(self) -> Future[Any]:
         found = self.ids.pop(0) if len(self.ids) > 1 else self.ids[0]
@@ -94,17 +99,22 @@ def test_a_topic_that_is_gone_is_waited_for_and_then_told(monkeypatch: pytest.Mo
     assert found.value.code == "topic_not_found"
 
 
-def test_a_cluster_that_does_not_answer_is_no_news(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_that_does_not_answer_is_no_news_and_asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = Cluster(monkeypatch, "a")
-    cluster.source.identify()
-
-    def away() -> Future[Any]:
-        answer: Future[Any] = Future()
-        answer.set_exception(KafkaException(KafkaError(KafkaError._TRANSPORT)))
-        return answer
-
-    monkeypatch.setattr(cluster.source, "_ask", away)
-    cluster.watch()
-    assert not cluster.source.missing
+    source = cluster.source
+    source.identify()
+    away: Future[Any] = Future()
+    away.set_exception(KafkaException(KafkaError(KafkaError._TRANSPORT)))
     with pytest.raises(KafkaException):
-        cluster.source.check(cluster.source.begin())
+        source.check(away)
+    assert cluster.made == 2
+    monkeypatch.setattr(source, "_ask", lambda: away)
+    cluster.watch()
+    assert not source.missing
+    assert cluster.made == 3
+    source.check(source.begin())
+    # That there is no topic is an answer.
+    cluster.ids = [None]
+    with pytest.raises(KafkaException):
+        source.check(source.begin())
+    assert cluster.made == 3

@@ -18,7 +18,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from wmlclient.runner.engine.ports import KafkaEndpoint, StreamSetupError
-from wmlclient.runner.streams.clients import ANSWER_SECONDS, connection
+from wmlclient.runner.streams.clients import connection
 
 logger = logging.getLogger("wmlclient.runner.streams")
 
@@ -29,7 +29,7 @@ LOOK_SECONDS = 1.0
 #: Brokers hear of a new topic one after the other; an answer counts when it is the same so much later.
 SURE_SECONDS = 0.5
 
-_LOOK_SECONDS = 3.0
+_ANSWER_SECONDS = 5.0
 
 NO_TOPIC = frozenset(
     (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_ID)
@@ -40,10 +40,12 @@ _NO_ID = "A" * 22  # brokers before 2.8
 def missing_of(*ends: KafkaEndpoint) -> KafkaEndpoint | None:
     """The first of some topics of one cluster that the cluster does not have, as far as it answers; makes none."""
     admin = AdminClient(connection(ends[0]), logger=logger)
-    asked = admin.describe_topics(TopicCollection([end.topic for end in ends]), request_timeout=_LOOK_SECONDS)
+    asked = admin.describe_topics(
+        TopicCollection([end.topic for end in ends]), request_timeout=_ANSWER_SECONDS
+    )
     for end in ends:
         try:
-            asked[end.topic].result(_LOOK_SECONDS + 1)
+            asked[end.topic].result(_ANSWER_SECONDS + 1)
         except KafkaException as problem:
             if problem.args[0].code() in NO_TOPIC:
                 return end
@@ -61,18 +63,20 @@ class Source:
 
     Args:
         name: Its name.
-        ask: Asks the cluster; the answer is a description with ``topic_id``.
+        make: Makes a connection: what asks the cluster. The answer is a description with ``topic_id``. One that has
+            failed is replaced: Kafka's client goes on looking for a controller that is dead.
 
     Attributes:
         id: Its id at the last assignment; empty where the brokers have no ids.
         renewed: Whether it was made again while this worker was there.
     """
 
-    def __init__(self, name: str, ask: Callable[[], Future[Any]]) -> None:
+    def __init__(self, name: str, make: Callable[[], Callable[[], Future[Any]]]) -> None:
         self.name = name
         self.id: str | None = None
         self.renewed = False
-        self._ask = ask
+        self._make = make
+        self._ask = make()
         self._asked: Future[Any] | None = None
         self._looked = 0.0
         self._missing: float | None = None
@@ -80,14 +84,19 @@ class Source:
     @classmethod
     def of(cls, endpoint: KafkaEndpoint) -> Source:
         """The source on its cluster, by a connection of its own."""
-        admin = AdminClient(connection(endpoint), logger=logger)
         topics = TopicCollection([endpoint.topic])
 
-        def ask() -> Future[Any]:
-            found: Future[Any] = admin.describe_topics(topics, request_timeout=ANSWER_SECONDS)[endpoint.topic]
-            return found
+        def make() -> Callable[[], Future[Any]]:
+            admin = AdminClient(connection(endpoint), logger=logger)
 
-        return cls(endpoint.topic, ask)
+            def ask() -> Future[Any]:
+                found = admin.describe_topics(topics, request_timeout=_ANSWER_SECONDS)
+                one: Future[Any] = found[endpoint.topic]
+                return one
+
+            return ask
+
+        return cls(endpoint.topic, make)
 
     def identify(self) -> str:
         """The topic's id now, which is the one to compare with from here on.
@@ -178,8 +187,13 @@ class Source:
 
     def _answer(self, asked: Future[Any]) -> str:
         try:
-            topic_id = str(asked.result(ANSWER_SECONDS + 1).topic_id)
+            topic_id = str(asked.result(_ANSWER_SECONDS + 1).topic_id)
         except NotInTime:
+            self._ask = self._make()
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT)) from None
+        except KafkaException as problem:
+            if problem.args[0].code() not in NO_TOPIC:
+                self._ask = self._make()
+            raise
         self._missing = None
         return "" if topic_id == _NO_ID else topic_id
