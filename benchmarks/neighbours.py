@@ -159,8 +159,11 @@ def requests_of(service: Service, name: str, code: str) -> Iterator[list[str]]:
         with requests.Session() as own:
             own.headers.update(service.session.headers)
             while not over.is_set():
-                answer = own.post(service.url("1", name), json={"x": 1}, timeout=120).json()
+                response = own.post(service.url("1", name), json={"x": 1}, timeout=120)
+                answer = response.json()
                 reasons.append(str(answer.get("errorMessage") or answer.get("message") or "answered")[:90])
+                if response.status_code == 503:
+                    over.wait(float(response.headers.get("Retry-After", 1)))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:

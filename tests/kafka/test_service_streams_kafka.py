@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import Any
 
 import pytest
+from exactly_once import Record, lost_and_double, places, read, send
+from stream_stand import StreamStand
+from waiting import eventually
 
 from wmlclient import Client
+from wmlclient.runner.engine.kernels import Limits
+from wmlclient.runner.engine.workers import StreamProgram
+from wmlclient.runner.kernels import guard
+from wmlclient.runner.processes import alive
+from wmlclient.runner.streams.engine import NativeStreams
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
 
@@ -68,8 +77,36 @@ def test_a_function_is_a_stream(wml_client: Client, kafka_broker: Any) -> None:
         service.delete()
 
 
-def _letters(stream: Any, count: int) -> list[Any]:
-    from runner_fakes import eventually
+PROGRAM = StreamProgram(
+    "y = 2 * x", None, [{"name": "x", "type": "integer"}], [{"name": "y", "type": "integer"}], None, 4, 30.0
+)
 
+
+def test_a_worker_that_is_killed_loses_and_doubles_nothing(stand: StreamStand) -> None:
+    stand.streams = NativeStreams(
+        stand.home, isolation={"limits": Limits(), "hidden": [stand.home], "environment": {}}
+    )
+    spec = stand.spec(partitions=2, program=PROGRAM)
+    stand.start(spec)
+    records: list[Record] = [(b"k%d" % number, b'{"x":%d}' % number, []) for number in range(300)]
+    records[::50] = [(key, b"{", []) for key, _, _ in records[::50]]
+    send(spec.source, records)
+    for before in (20, 120):
+        read(spec.target, before, more=0)
+        (worker,) = stand.pids(spec)
+        below = guard.descendants(worker)
+        os.kill(worker, signal.SIGKILL)
+        # What it had started for the code of the service ends with it.
+        eventually(lambda pids=below: not any(alive(pid) for pid in pids))
+    good, dead = read(spec.target, 294, 90), read(spec.dead_letter, 6)
+    assert lost_and_double(places(spec), good + dead) == (0, 0)
+    assert {record.value() for record in good} == {
+        b'{"x":%d,"y":%d}' % (number, 2 * number) for number in range(300) if number % 50
+    }
+    stand.streams.stop_stream(spec.stream_id)
+    assert list((stand.home / "stream-services").iterdir()) == []
+
+
+def _letters(stream: Any, count: int) -> list[Any]:
     found: list[Any] = eventually(lambda: len(letters := stream.dead_letters()) >= count and letters, 60)
     return found

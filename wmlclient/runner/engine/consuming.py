@@ -21,6 +21,11 @@ from .workers import Program, Worker, WorkerFactory, Workers, WorkersBusy, Worke
 
 logger = logging.getLogger("wmlclient.runner.services")
 
+#: A start costs others CPU, so a service whose processes have ended more often than this within some seconds waits for
+#: its next ones, each time longer.
+_FREE_ENDS, _ENDS_SECONDS, _MOST_PAUSE = 3, 60.0, 30.0
+_now = time.monotonic
+
 
 @frozen
 class Settings:
@@ -80,6 +85,7 @@ class Consumption:
         self.settings = settings if settings is not None else Settings()
         self._lock = threading.Lock()
         self._pools: dict[str, _Pool] = {}
+        self._ends: dict[str, list[float]] = {}
         self._closing = threading.Event()
         self._starting = ThreadPoolExecutor(2, "service-start")
         shutil.rmtree(folder, ignore_errors=True)
@@ -123,7 +129,7 @@ class Consumption:
                 return self._grown(pool.service, workers, workers.lease())
             except WorkersEnded as error:
                 logger.info("the processes of %s %s have ended: %s", service.name, service.version, error)
-                self._drop(pool)
+                self._ended(pool)
             except WorkersBusy as error:
                 raise NotReady("service_busy", f"Try again later: {error}.") from None
         raise NotReady("service_busy", "The service's processes end as soon as they begin; its log says why.")
@@ -168,6 +174,7 @@ class Consumption:
             if pool is None:
                 if self._closing.is_set():
                     raise NotReady("service_busy", "The service is ending.")
+                self._check_ends(current.id)
                 pool = _Pool(current, self._starting.submit(self._start, current, self._factory))
                 self._pools[service.id] = pool
         return pool
@@ -231,16 +238,42 @@ class Consumption:
         pool.started.add_done_callback(started)
         return answer
 
-    def _drop(self, pool: _Pool) -> None:
+    def _ended(self, pool: _Pool) -> None:
+        """Remember that all processes of a service have ended by themselves."""
+        if self._drop(pool):
+            now = _now()
+            with self._lock:
+                known = [at for at in self._ends.get(pool.service.id, ()) if now - at < _ENDS_SECONDS]
+                self._ends = {id: ends for id, ends in self._ends.items() if now - ends[-1] < _ENDS_SECONDS}
+                self._ends[pool.service.id] = [*known, now]
+
+    def _check_ends(self, id: str) -> None:
+        """Return where a service may have new processes; with the lock.
+
+        Raises:
+            NotReady: They end again and again.
+        """
+        ends, now = self._ends.get(id, []), _now()
+        more = len([at for at in ends if now - at < _ENDS_SECONDS]) - _FREE_ENDS
+        if more > 0 and now - ends[-1] < min(_MOST_PAUSE, 2.0**more):
+            raise NotReady(
+                "service_busy",
+                "The service's processes end again and again; its requests use more than they may. Try again later.",
+            )
+
+    def _drop(self, pool: _Pool) -> bool:
         with self._lock:
             if self._pools.get(pool.service.id) is not pool:
-                return
+                return False
             del self._pools[pool.service.id]
         _retire(pool)
+        return True
 
     def _changed(self, service: WebService) -> None:
         with self._lock:
             pool = self._pools.pop(service.id, None)
+            # What it is now may be better.
+            self._ends.pop(service.id, None)
         if pool is not None:
             _retire(pool)
         try:
