@@ -2,11 +2,12 @@
 
     .venv/bin/python benchmarks/batch_spark.py [--rows 3000000] [--cluster]
 
-Ours is a job of the service's batch runner, on its own driver, until it says that the job is completed. The bare job is
-the limit: a session that reads the file, transforms it and writes one. Both have loaded the model and scored a small
-file before; neither start is counted. ``--cluster`` starts a standalone cluster of two workers with a core each,
-instead of ``local[2]``. Printed: rows a second of both, rows for each second of CPU of all processes (which bears a
-machine that has other things to do), and the ratios; the goal is 0.9, and the exit code says whether the second met it.
+Ours is a job of the service's batch runner, on its own driver, until it says that the job is completed. The bare job
+is the limit: a session that reads the file, transforms it and writes one. Both have loaded the model and scored a
+small file before; neither start is counted. Each does it twice, and the better one counts. ``--cluster`` starts a
+standalone cluster of two workers with a core each, instead of ``local[2]``. Printed: rows a second of both, rows for
+each second of CPU of all processes (which bears a machine that has other things to do), and the ratios; the goal is
+0.9, and the exit code says whether the second met it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import psutil
@@ -100,6 +101,12 @@ def cost(job: Callable[[], object]) -> Cost:
     return Cost(time.perf_counter() - clock, cpu_seconds() - cpu)
 
 
+def best(costs: Iterable[Cost]) -> Cost:
+    """The least of each."""
+    found = list(costs)
+    return Cost(min(each.clock for each in found), min(each.cpu for each in found))
+
+
 def ours(model: Path, folder: Path, master: str, form: str) -> Cost:
     """A job of the batch runner."""
     pool = DriverPool(folder / "home")
@@ -127,7 +134,7 @@ def ours(model: Path, folder: Path, master: str, form: str) -> Cost:
 
     try:
         run("small")
-        return cost(lambda: run("given"))
+        return best(cost(lambda: run("given")) for _ in range(2))
     finally:
         processes.close()
         pool.close()
@@ -148,12 +155,11 @@ def bare(model: Path, folder: Path, master: str, form: str) -> Cost:
         loaded = PipelineModel.load(str(model))
 
         def run(name: str) -> None:
-            loaded.transform(session.read.parquet(str(folder / f"{name}.{form}"))).write.parquet(
-                str(folder / f"bare-{name}")
-            )
+            given = session.read.parquet(str(folder / f"{name}.{form}"))
+            loaded.transform(given).write.mode("overwrite").parquet(str(folder / f"bare-{name}"))
 
         run("small")
-        return cost(lambda: run("given"))
+        return best(cost(lambda: run("given")) for _ in range(2))
     finally:
         session.stop()
 

@@ -173,18 +173,22 @@ def spark(task: dict[str, Any]) -> None:
     )
     model = PipelineModel.load(spec.model_dir)
     schema = StructType.fromJson(spec.input_schema)
-    source = session.readStream.format("kafka").options(**connection_options(spec.source))
-    source = source.option("subscribe", spec.source.topic).option(
-        "startingOffsets", "earliest" if task["count"] else "latest"
-    )
-    rows = source.load().select("key", F.from_json(F.col("value").cast("string"), schema).alias("r"))
-    scored = model.transform(rows.select("key", "r.*"))
-    columns = [name for name in scored.columns if name != "key"]
-    out = scored.select("key", F.to_json(F.struct(*columns)).alias("value"))
-    sink = out.writeStream.format("kafka").options(**connection_options(spec.target))
-    sink = sink.option("topic", spec.target.topic)
+
+    def started(checkpoint: str, **trigger: Any) -> Any:
+        source = session.readStream.format("kafka").options(**connection_options(spec.source))
+        source = source.option("subscribe", spec.source.topic).option(
+            "startingOffsets", "earliest" if task["count"] else "latest"
+        )
+        rows = source.load().select("key", F.from_json(F.col("value").cast("string"), schema).alias("r"))
+        scored = model.transform(rows.select("key", "r.*"))
+        columns = [name for name in scored.columns if name != "key"]
+        out = scored.select("key", F.to_json(F.struct(*columns)).alias("value"))
+        sink = out.writeStream.format("kafka").options(**connection_options(spec.target))
+        sink = sink.option("topic", spec.target.topic).option("checkpointLocation", checkpoint)
+        return (sink.trigger(**trigger) if trigger else sink).start()
+
     if not task["count"]:
-        query = sink.option("checkpointLocation", task["checkpoint"]).start()
+        query = started(task["checkpoint"])
         while not query.lastProgress:
             time.sleep(0.1)
         print(json.dumps({"ready": time.time()}), flush=True)
@@ -193,9 +197,8 @@ def spark(task: dict[str, Any]) -> None:
     jvm: Any = session.sparkContext._jvm
     pids = (os.getpid(), int(jvm.java.lang.ProcessHandle.current().pid()))
     for turn in range(task["turns"]):
-        sink = sink.option("checkpointLocation", f"{task['checkpoint']}-{turn}")
         began, used = time.time(), cpu_seconds(*pids)
-        sink.trigger(availableNow=True).start().awaitTermination()
+        started(f"{task['checkpoint']}-{turn}", availableNow=True).awaitTermination()
         told(began, cpu_seconds(*pids) - used)
 
 

@@ -16,16 +16,18 @@ from typing import Any
 import pytest
 from attrs import evolve
 from certificates import Authority, Pair
-from exactly_once import lost_and_double, make_spec, places, read, send, tweet
+from exactly_once import Heard, lost_and_double, make_spec, places, read, send, tweet
 from kafka_stand import endpoint_of
 from stream_stand import StreamStand
+from waiting import eventually
 
 from wmlclient.connections import KafkaConnection
 from wmlclient.errors import BrokerError
 from wmlclient.kafka_login import FIELDS
 from wmlclient.runner.broker import Broker
 from wmlclient.runner.broker.config import free_port
-from wmlclient.runner.engine.ports import KafkaEndpoint
+from wmlclient.runner.engine.ports import KafkaEndpoint, StreamSpec
+from wmlclient.runner.spark.runner import DriverRunner
 from wmlclient.runner.streams.clients import connection
 from wmlclient.runner.topics import KafkaTopicAdmin
 
@@ -140,6 +142,51 @@ def test_scram_over_tls(secure: Secure, stand: StreamStand, mechanism: str) -> N
     refused(evolve(kafka, password="another"), "broker_authentication_failed")
     refused(evolve(kafka, sasl_mechanism="PLAIN"), "broker_protocol_mismatch")
     refused(evolve(kafka, ca=Authority("another").ca), "broker_certificate_invalid")
+
+
+def test_spark_logs_in_with_scram_over_tls(
+    secure: Secure, runner: DriverRunner, driver_home: Path, tmp_path: Path
+) -> None:
+    """The login of Java's clients, which we write, is one that a broker takes."""
+    secure.add_user("SCRAM-SHA-512")
+    login = {
+        "security_protocol": "SASL_SSL",
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "user": "alice",
+        "password": PASSWORD,
+        "ca": secure.authority.ca,
+    }
+    made = make_spec(secure.broker, tmp_path, delivery="at_least_once")
+    plain = evolve(made, checkpoint_dir=str(tmp_path / "here"))
+
+    def with_login(**changes: str) -> StreamSpec:
+        ends = {
+            name: KafkaEndpoint((secure.scram,), getattr(plain, name).topic, **login | changes)
+            for name in ("source", "target", "dead_letter")
+        }
+        return evolve(plain, **ends)
+
+    heard, spec = Heard(), with_login()
+    runner.start_stream(spec, heard)
+    try:
+        eventually(heard.kinds, 120)
+        assert heard.kinds() == ["running"], heard.events
+        send(plain.source, [tweet(0), (b"bad", b"{", []), tweet(1)])
+        assert [record.key() for record in read(plain.target, 2, 90)] == [b"key-0", b"key-1"]
+        assert [record.value() for record in read(plain.dead_letter, 1, 30)] == [b"{"]
+    finally:
+        runner.stop_stream(spec.stream_id)
+    wrong = evolve(
+        with_login(password="another"),
+        stream_id=f"{spec.stream_id}-w",
+        checkpoint_dir=str(tmp_path / "there"),
+    )
+    refusal = Heard()
+    runner.start_stream(wrong, refusal)
+    eventually(lambda: "failed" in refusal.kinds(), 120)
+    assert refusal.events[-1].details["code"] == "broker_authentication_failed"
+    for path in (each for each in driver_home.rglob("*") if each.is_file()):
+        assert PASSWORD.encode() not in path.read_bytes(), path
 
 
 def test_mutual_tls(secure: Secure, stand: StreamStand) -> None:

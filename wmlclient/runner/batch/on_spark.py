@@ -1,7 +1,8 @@
 """A batch that Spark does by itself: it reads, scores and writes, and no row passes through the runner.
 
-For Parquet on this machine, or on a disk that the cluster shares with it. The job is all or nothing: one row that
-Spark refuses, and the whole job is done again in chunks, which knows how to put rows aside.
+For Parquet, CSV and lines of JSON on this machine, or on a disk that the cluster shares with it. The job is all or
+nothing: one row that Spark refuses, or that it may read in another way than the runner, and the whole job is done again
+in chunks, which knows how to put rows aside.
 """
 
 from __future__ import annotations
@@ -22,13 +23,17 @@ from .storage import part_name
 
 _SECONDS = 7 * 24 * 3600.0
 _CANCEL_SECONDS = 60.0
+_TEXTS = ("csv", "json")
 
 
 def can(spec: BatchSpec) -> bool:
     """Whether Spark can do a job by itself."""
     ends = (spec.source, spec.target)
-    local = all(place["kind"] == "file" and place["format"] == "parquet" for place in ends)
-    return spec.engine == "spark" and local and os.path.exists(spec.source["path"])
+    if spec.engine != "spark" or not all(place["kind"] == "file" for place in ends):
+        return False
+    path, form = spec.source["path"], spec.source["format"]
+    there = os.path.exists(path) if form == "parquet" else form in _TEXTS and os.path.isfile(path)
+    return there and spec.target["format"] in ("parquet", *_TEXTS)
 
 
 def rows_of(path: str) -> int:
@@ -70,19 +75,43 @@ class SparkRun:
         """
         spec = self.spec
         self.discard()
-        total = rows_of(spec.source["path"])
         args: dict[str, Any] = {"job_id": self.id, "model_dir": spec.model_dir, "schema": spec.schema}
-        args |= {"source": spec.source["path"], "target": str(self.part)}
-        self.spark.job("score_files", args).result(_SECONDS)
-        written = rows_of(str(self.part)) if any(self.part.glob("*.parquet")) else 0
+        args["source"] = {name: spec.source[name] for name in ("path", "format", "header")}
+        args["target"] = {"path": str(self.part), "format": spec.target["format"]}
+        told = self.spark.job("score_files", args).result(_SECONDS)
+        total = told["rows_read"] if "rows_read" in told else rows_of(spec.source["path"])
+        written = told.get("rows_written")
+        if written is None:
+            written = rows_of(str(self.part)) if any(self.part.glob("*.parquet")) else 0
         if written != total or not total:
             raise TransformFailed("A stage of the model drops rows.")
-        return {"rows_read": total, "rows_written": written, "rows_bad": 0}
+        if spec.target["format"] in _TEXTS:
+            self._join(told["columns"])
+        return {"rows_read": total, "rows_written": total, "rows_bad": 0}
+
+    def _join(self, columns: list[str]) -> None:
+        """Make one file of the parts."""
+        with open(self._joined, "wb") as joined:
+            if self.spec.target["format"] == "csv" and self.spec.target["header"]:
+                names = (name.replace('"', '""') for name in columns)
+                joined.write((",".join(f'"{name}"' for name in names) + "\n").encode())
+            for part in sorted(self.part.glob("part-*")):
+                with open(part, "rb") as file:
+                    shutil.copyfileobj(file, joined, 1 << 20)
+            joined.flush()
+            os.fsync(joined.fileno())
+
+    @property
+    def _joined(self) -> Path:
+        return self.part.with_suffix(".joined")
 
     def commit(self) -> None:
         """Let the target appear."""
-        _appear(self.part, Path(self.spec.target["path"]))
+        texts = self.spec.target["format"] in _TEXTS
+        _appear(self._joined if texts else self.part, Path(self.spec.target["path"]))
         Path(self.spec.bad_rows["path"]).unlink(missing_ok=True)
+        if texts:
+            self.discard()
 
     def cancel(self) -> None:
         """End it, also before it has begun; returns when it has ended."""
@@ -93,6 +122,7 @@ class SparkRun:
     def discard(self) -> None:
         """Remove what it has written so far."""
         shutil.rmtree(self.part, ignore_errors=True)
+        self._joined.unlink(missing_ok=True)
 
 
 def _appear(part: Path, target: Path) -> None:

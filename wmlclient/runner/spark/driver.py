@@ -106,8 +106,8 @@ class Driver:
     def _op_transform(self, **args: Any) -> dict[str, Any]:
         return attrs.asdict(self._transformer.run(**args))
 
-    def _op_score_files(self, **args: Any) -> None:
-        self._files.run(**args)
+    def _op_score_files(self, **args: Any) -> dict[str, Any]:
+        return self._files.run(**args)
 
     def _op_cancel_files(self, job_id: str) -> None:
         self._files.cancel(job_id)

@@ -1,4 +1,4 @@
-"""Parquet files scored by a job of Spark's own: it reads, transforms and writes. In the driver process only."""
+"""Files scored by a job of Spark's own: it reads, transforms and writes. In the driver process only."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wmlclient.runner.engine.ports import TransformFailed
+from wmlclient.runner.spark import plain_files
 from wmlclient.runner.spark.failures import root_cause
 from wmlclient.runner.spark.models import ModelCache
 from wmlclient.runner.spark.session import Session
@@ -26,15 +27,25 @@ class FileScorer:
     def __init__(self, session: Session, models: ModelCache) -> None:
         self._session, self._models = session, models
 
-    def run(self, job_id: str, model_dir: str, schema: dict[str, Any], source: str, target: str) -> None:
-        """Score one file, or a folder of files, into a folder.
+    def run(
+        self,
+        job_id: str,
+        model_dir: str,
+        schema: dict[str, Any],
+        source: dict[str, Any],
+        target: dict[str, Any],
+    ) -> dict[str, Any]:
+        """Score one file, or a folder of Parquet files, into a folder.
 
         Args:
             job_id: For :meth:`cancel`.
             model_dir: The model.
             schema: Its input.
-            source: What is read; every executor has to see it, as the target.
-            target: A folder that is not there yet.
+            source: ``path``, ``format`` and ``header`` of what is read; every executor has to see it, as the target.
+            target: ``path`` and ``format`` of a folder that is not there yet.
+
+        Returns:
+            ``columns``: those that were written; and ``rows_read`` and ``rows_written``, of what is not Parquet.
 
         Raises:
             TransformFailed: With Spark's own reason; what is in the target then is of no use.
@@ -43,14 +54,30 @@ class FileScorer:
         context = self._session.spark.sparkContext()
         try:
             context.setJobGroup(job_id, "batch", True)
-            frame = self._fitting(self._session.spark.read().parquet(Path(source).as_uri()), schema)
-            model.transform(frame).write().parquet(Path(target).as_uri())
+            told: dict[str, Any] = {}
+            if source["format"] == "parquet":
+                given = self._session.spark.read().parquet(Path(source["path"]).as_uri())
+            else:
+                told["rows_read"], given = self._counted(plain_files.read(self._session, source, schema))
+            scored = model.transform(self._fitting(given, schema))
+            if target["format"] == "parquet":
+                scored.write().parquet(Path(target["path"]).as_uri())
+            else:
+                columns = plain_files.lines_of(scored, target["format"])
+                told["rows_written"], out = self._counted(scored)
+                plain_files.write(out, columns, self._session, Path(target["path"]), target["format"])
+            return {"columns": list(scored.columns()), **{name: _count(each) for name, each in told.items()}}
         except TransformFailed:
             raise
         except Exception as error:
             raise TransformFailed(root_cause(error)) from error
         finally:
             context.clearJobGroup()
+
+    def _counted(self, frame: Any) -> tuple[Any, Any]:
+        observation = self._session.jvm.org.apache.spark.sql.Observation()
+        count = self._session.functions.expr("count(1) AS n")
+        return observation, frame.observe(observation, count, self._session.seq([]))
 
     def cancel(self, job_id: str) -> None:
         """End a job; one that does not run is no error."""
@@ -68,6 +95,10 @@ class FileScorer:
             cast = self._session.functions.col(quote(name)).cast(str(wanted))
             frame = frame.withColumn(name, cast)
         return frame
+
+
+def _count(observation: Any) -> int:
+    return int(dict(observation.getAsJava())["n"])
 
 
 def _number(kind: Any) -> bool:

@@ -34,8 +34,8 @@ logger = logging.getLogger("wmlclient.runner.spark")
 
 TRANSFORM_SECONDS = 600.0
 STOP_SECONDS = 90.0
-# A batch of Real-time Mode lasts a minute, and its end is waited for.
-UPDATE_SECONDS = 300.0
+# Loading a model, waiting for the end of a batch, and starting a query.
+UPDATE_SECONDS = 180.0
 # Scoring needs no connector: its start waits this long for the jars, and then goes without.
 _JARS_SECONDS = 20.0
 _MASTER = re.compile(r"local(\[[0-9*]+(,[0-9]+)?\])?|(spark|k8s|yarn)(://[^\s]+)?")

@@ -31,8 +31,8 @@ from wmlclient.runner.spark.verdict import classify, of_a_record
 logger = logging.getLogger("wmlclient.runner.spark.driver")
 
 PROGRESS_SECONDS = 1.0
-# So long a batch may last whose end is waited for. One of Real-time Mode lasts a minute.
-_BORDER_SECONDS = 180.0
+# So long the end of a batch is waited for; a caller over HTTP waits, too, and one of Real-time Mode lasts a minute.
+_BORDER_SECONDS = 30.0
 
 # Called with kind and details of an event.
 Tell = Callable[[str, dict[str, Any]], None]
@@ -103,13 +103,13 @@ class SparkStream:
     def update(self, spec: StreamSpec) -> None:
         """Go on with another version of the model, from the end of a batch on; returns when its query has begun.
 
-        What the query before has begun of the next batch by then is scored again.
+        What the query before has begun of another batch by then is scored again.
 
         Args:
             spec: The same stream with that version.
 
         Raises:
-            StreamSetupError: The model cannot be used in this stream, or no batch ended; the one before goes on.
+            StreamSetupError: The model cannot be used in this stream; the one before goes on.
         """
         version = self._prepare(spec)
         with self._lock:
@@ -119,20 +119,14 @@ class SparkStream:
             self._border.clear()
             self._next = version
         deadline = time.monotonic() + _BORDER_SECONDS
-        while not self._at_border(0.05):
-            if time.monotonic() > deadline:
-                with self._lock:
-                    self._next = None
-                raise StreamSetupError(
-                    "update_failed", f"No batch has ended for {_BORDER_SECONDS:.0f} s. Try again later."
-                )
-        with self._lock:
-            query = self._query
+        while not self._at_border(0.05) and time.monotonic() < deadline:
+            pass
         while not self._taken.wait(0.05) and not self._ended.is_set():
-            # Once more where a query that has failed meanwhile was followed by another one.
-            query.stop()
             with self._lock:
-                query = self._query
+                query = self._query if self._next is version else None
+            # Once more where a query that has failed meanwhile was followed by another one.
+            if query is not None:
+                query.stop()
 
     def _at_border(self, seconds: float) -> bool:
         """Whether a batch has just ended, or none is under way, or there is no query to wait for."""
