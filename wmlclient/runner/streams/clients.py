@@ -21,6 +21,8 @@ ANSWER_SECONDS = 20.0
 SESSION_MS = 10_000
 #: An open transaction of a worker that is gone is given up by the broker after so many milliseconds.
 TRANSACTION_MS = 30_000
+#: A consumer that is told that a topic is gone asks for its records again after so many milliseconds.
+FETCH_PAUSE_MS = 500
 #: What a topic takes in one record unless it was told otherwise.
 TOPIC_BYTES = 1_048_588
 
@@ -66,6 +68,7 @@ def consumer(
         "max.poll.interval.ms": 120_000,
         "topic.metadata.refresh.interval.ms": 10_000,
         "fetch.queue.backoff.ms": 5,
+        "fetch.error.backoff.ms": FETCH_PAUSE_MS,
         "error_cb": on_error,
     }
     if member is not None:

@@ -60,6 +60,7 @@ class StreamLoop:
         self._careful = 0
         self._dead = False
         self._blocked = False
+        self._busy = False
         self._reported = 0.0
         self._next: tuple[StreamSpec, RecordModel] | None = None
 
@@ -175,8 +176,9 @@ class StreamLoop:
             self._dead = False
             membership.rejoin()
         try:
-            self._source.watch()
+            self._source.watch(self._busy)
             messages = membership.take(1 if self._careful else self._model.most, _WAIT_SECONDS)
+            self._busy = bool(messages)
             if messages:
                 self._work(messages, membership, delivery, sender)
         except Renewed:

@@ -275,7 +275,7 @@ class Membership:
             return self._source.gone()
         if error.code() in _GONE:
             # An offset of the old topic, most likely, where there is a new one of the name.
-            self._source.check(self._source.begin())
+            self._source.check(self._source.look())
         raise_named(error, self._topic)
         if error.fatal():
             raise KafkaException(error)

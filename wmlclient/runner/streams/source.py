@@ -1,8 +1,8 @@
 """Which topic the source's name means: one that was deleted and made again has the old name, and other records.
 
 A consumer notices nothing of it. Its offsets fit into the new topic as soon as that has grown as long, and the first
-records would be jumped over. Brokers give each topic an id that never comes again, so the id is looked at: before a
-batch is sent for good, and now and then.
+records would be jumped over. Brokers give each topic an id that never comes again, so the id is looked at: for
+each batch that is to be sent once, unless that was done just before, and now and then.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ logger = logging.getLogger("wmlclient.runner.streams")
 
 #: A topic that was deleted is waited for so long: most are made again at once.
 GONE_SECONDS = 20.0
-#: Between two looks at a topic of which nothing comes.
-LOOK_SECONDS = 1.0
+#: Between two looks at a topic of which nothing comes, and at one of which records come.
+LOOK_SECONDS, BUSY_SECONDS = 1.0, 0.1
+#: What is read so soon after a look has begun is of the topic that was seen: after a topic is gone the consumer pauses
+#: for ``clients.FETCH_PAUSE_MS``, which is longer.
+FRESH_SECONDS = 0.25
 #: Brokers hear of a new topic one after the other; an answer counts when it is the same so much later.
 SURE_SECONDS = 0.5
 
@@ -54,6 +57,10 @@ def missing_of(*ends: KafkaEndpoint) -> KafkaEndpoint | None:
     return None
 
 
+#: When it was begun, and what it answers.
+Look = tuple[float, Future[Any]]
+
+
 class Renewed(Exception):
     """The name means another topic than at the assignment: what was read since is worth nothing."""
 
@@ -77,8 +84,8 @@ class Source:
         self.renewed = False
         self._make = make
         self._ask = make()
-        self._asked: Future[Any] | None = None
-        self._looked = 0.0
+        self._asked: Look | None = None
+        self._looked = self._sure = float("-inf")
         self._missing: float | None = None
 
     @classmethod
@@ -108,7 +115,7 @@ class Source:
         if self.id is not None and found != self.id:
             found = self.surely(found)
             self.renewed = self.renewed or found != self.id
-        self.id = found
+        self.id, self._sure = found, float("-inf")
         return found
 
     def surely(self, found: str | None = None) -> str:
@@ -124,39 +131,49 @@ class Source:
                 return again
             found = again
 
-    def begin(self) -> Future[Any]:
-        """Ask without waiting; for :meth:`check`. What was read before belongs to the topic of the answer."""
-        return self._ask()
+    def begin(self) -> Look | None:
+        """Ask, without waiting, which topic was read just now; for :meth:`check`. None where that is sure."""
+        return None if time.monotonic() - self._sure <= FRESH_SECONDS else self.look()
 
-    def check(self, asked: Future[Any]) -> None:
+    def look(self) -> Look:
+        """Ask, without waiting."""
+        return time.monotonic(), self._ask()
+
+    def check(self, look: Look) -> None:
         """Return where the topic is still the one of the assignment.
 
         Raises:
             Renewed: It is another one.
             KafkaException: There is none, or no answer.
         """
+        begun, asked = look
         found = self._answer(asked)
         self._looked = time.monotonic()
         if self.id is not None and found != self.id and self.surely(found) != self.id:
             raise Renewed
+        self._sure = max(self._sure, begun)
 
-    def watch(self) -> None:
+    def watch(self, busy: bool = False) -> None:
         """Look now and then, and never wait. Called over and over.
+
+        Args:
+            busy: Look so often that :meth:`begin` need not.
 
         Raises:
             Renewed: It is another topic.
             StreamSetupError: ``topic_not_found``: there has been none for long.
         """
+        now = time.monotonic()
         if self._asked is None:
-            if time.monotonic() - self._looked >= LOOK_SECONDS:
-                self._asked = self._ask()
+            if now - self._looked >= (BUSY_SECONDS if busy else LOOK_SECONDS):
+                self._asked = self.look()
             return
-        if not self._asked.done():
+        if not self._asked[1].done():
             return
-        asked, self._asked = self._asked, None
-        self._looked = time.monotonic()
+        look, self._asked = self._asked, None
+        self._looked = now
         try:
-            self.check(asked)
+            self.check(look)
         except KafkaException as problem:
             if problem.args[0].code() in NO_TOPIC:
                 self.gone()
