@@ -25,13 +25,15 @@ from wmlclient.scoring.registry import Stage
 from wmlclient.scoring.types import simple_type
 
 ROWS = int(os.environ.get("WMLCLIENT_PARITY_ROWS", "2000"))
+TIMES = 1 if LEAST <= 10_000 else -(-11 * LEAST // 100_000)
+"""How often the rows that suffice for 10,000 of a stage: a tenth more than are due, as some may be refused."""
 SEED = int(os.environ.get("WMLCLIENT_PARITY_SEED", "20261121"))
 NUMBER = "row_number"
 
 
 def rows_each(tests: int) -> int:
     """How many rows each of so many tests generates, for their stage to have its due in all; some may be refused."""
-    return max(ROWS, 11 * max(LEAST, 10_000) // 10 // tests)
+    return max(ROWS, 11_000 // tests)
 
 
 SINGLE = 200  # rows that are also scored one by one
@@ -89,13 +91,15 @@ def prove(
         schema: The input: a StructType, or DDL.
         folder: Where the model may be saved.
         values: Rows to score before the generated ones, with values as JSON has them.
-        rows: How many rows to generate.
+        rows: How many rows to generate; more where more than 10,000 of a stage are due.
         seed: Which.
         nulls: Whether nullable columns get nulls.
         invalid: Whether floats are NaN or infinite at times.
         hints: Instead of the model's own hints.
         least: The part of the rows that has to be scored; a test that compares nothing is none.
     """
+    if rows and TIMES > 1:
+        rows = (rows + len(values or ())) * TIMES - len(values or ())
     struct, scorer = saved_and_loaded(spark, model, schema, folder)
     used = {"type": "struct", "fields": [f for f in scorer.schema["fields"] if f["name"] != NUMBER]}
     fields, made = parity.generate_rows(
