@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import ROWS, SEED, SPARK_3, prove, rows_each
+from harness import ROWS, SEED, SPARK_3, TIMES, prove, rows_each
 
 pytestmark = pytest.mark.spark
 
@@ -50,7 +50,7 @@ def vectors(values: Any, count: int, seed: int = SEED) -> list[list[Any]]:
     """Dense and sparse vectors of values that ``values`` makes, some of them all zero."""
     chance = random.Random(seed)
     made: list[list[Any]] = [[[0.0] * SIZE], [[SIZE, [], []]], [[-0.0] * SIZE], [[SIZE, [1, 4], [0.0, -0.0]]]]
-    while len(made) < count:
+    while len(made) < count * TIMES:
         row = [values(chance) for _ in range(SIZE)]
         if chance.random() < 0.5:
             made.append([row])
@@ -253,4 +253,4 @@ def test_tuned_models(spark: Any, tmp_path: Path, name: str, nested: bool) -> No
     count = rows_each(2)
     values = vectors(moderate, count)
     proof = prove(spark, model, train.select("features").schema, tmp_path, values=values, rows=0)
-    assert proof.rows == count
+    assert proof.rows == len(values)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import ROWS, SPARK_3, prove
+from harness import ROWS, SPARK_3, TIMES, prove
 from vectors import vectors
 
 from wmlclient import scoring
@@ -210,7 +210,7 @@ def test_lda(spark: Any, tmp_path: Path, k: int) -> None:
     ]
     frame = spark.createDataFrame(texts, ["features"]).coalesce(1)
     model = LDA(k=k, seed=3, maxIter=4, optimizer="online").fit(frame)
-    values = documents(30, MANY, 2)
+    values = documents(30, MANY * TIMES, 2)
     values += [[None], [[1.0] * 31], [[40, [35], [1.0]]], [[40, [3], [1.0]]], [[2, [0], [1.0]]], [[0.0, 5.0]]]
     values += [[[30, [0, 1], [1e-9, 1e-12]]], [[30, [3], ["NaN"]]], [[30, [3, 4], [1e6, 1e7]]]]
     proof = prove(spark, model, vectors("features"), tmp_path, values=values, rows=0)

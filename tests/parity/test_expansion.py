@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import prove
+from harness import TIMES, prove
 from vectors import vectors
 
 pytestmark = pytest.mark.spark
@@ -20,11 +20,11 @@ def test_polynomial_expansion(spark: Any, tmp_path: Path, degree: int, size: int
 
     chance = random.Random(size)
     odd = [0.0, -0.0, "NaN", "Infinity", "-Infinity", 1e200, -1e-200, 1.5, -2.0, 3.0, 0.1]
-    rows: list[list[Any]] = [[[chance.choice(odd) for _ in range(size)]] for _ in range(500)]
-    for _ in range(500):
+    rows: list[list[Any]] = [[[chance.choice(odd) for _ in range(size)]] for _ in range(500 * TIMES)]
+    for _ in range(500 * TIMES):
         kept = sorted(chance.sample(range(size), chance.randint(0, size)))
         rows.append([[size, kept, [chance.choice(odd) for _ in kept]]])
-    rows += [[[chance.gauss(0, 2) for _ in range(size)]] for _ in range(500)]
+    rows += [[[chance.gauss(0, 2) for _ in range(size)]] for _ in range(500 * TIMES)]
     stage = PolynomialExpansion(inputCol="v", outputCol="o", degree=degree)
     proof = prove(spark, stage, vectors("v"), tmp_path, values=[*rows, [None]], rows=0)
     assert proof.refused == 1

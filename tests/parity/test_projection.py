@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import prove, rows_each
+from harness import TIMES, prove, rows_each
 from vectors import vectors
 
 pytestmark = pytest.mark.spark
@@ -38,7 +38,14 @@ def test_pca(spark: Any, tmp_path: Path, k: int) -> None:
     from pyspark.ml.feature import PCA
 
     model = PCA(inputCol="v", outputCol="o", k=k).fit(trained(spark))
-    rows = [*made(6, rows_each(3) // 2), [[0.0] * 6], [[6, [], []]], [[1.0, 2.0]], [[7, [1], [1.0]]], [None]]
+    rows = [
+        *made(6, TIMES * rows_each(3) // 2),
+        [[0.0] * 6],
+        [[6, [], []]],
+        [[1.0, 2.0]],
+        [[7, [1], [1.0]]],
+        [None],
+    ]
     proof = prove(spark, model, vectors("v"), tmp_path, values=rows, rows=0)
     assert proof.refused == 3  # the sizes, and the null
     assert proof.comparison.largest_difference <= 1e-13
@@ -50,7 +57,7 @@ def test_dct(spark: Any, tmp_path: Path, size: int, inverse: bool) -> None:
     from pyspark.ml.feature import DCT
 
     stage = DCT(inputCol="v", outputCol="o", inverse=inverse)
-    rows = [*made(size, 200), [[0.0] * size], [["NaN"] * size], [[size, [], []]], [None]]
+    rows = [*made(size, 200 * TIMES), [[0.0] * size], [["NaN"] * size], [[size, [], []]], [None]]
     rows += [[["NaN", *[1.0] * (size - 1)]], [[*[1.0] * (size - 1), "NaN"]]]
     proof = prove(spark, stage, vectors("v"), tmp_path, values=rows, rows=0)
     assert proof.refused == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import prove, rows_each
+from harness import TIMES, prove, rows_each
 from vectors import vectors
 
 pytestmark = pytest.mark.spark
@@ -97,8 +97,8 @@ def test_vector_indexer(spark: Any, tmp_path: Path, invalid: str) -> None:
     model = VectorIndexer(inputCol="v", outputCol="o", maxCategories=4, handleInvalid=invalid).fit(data)
     assert sorted(model.categoryMaps) == [0, 1, 3, 4]
     chance = random.Random(3)
-    rows: list[Any] = [[[float(v) for v in chance.choice(train)]] for _ in range(2000)]
-    for _ in range(2000):
+    rows: list[Any] = [[[float(v) for v in chance.choice(train)]] for _ in range(2000 * TIMES)]
+    for _ in range(2000 * TIMES):
         row = [float(v) for v in chance.choice(train)]
         row[chance.randrange(5)] = chance.choice([-0.0, 0.0, 9.0, "NaN", 0.5])
         rows.append([row])
