@@ -40,6 +40,7 @@ _GUIDS = {
     "Deployments_Create": "deployment_id",
     "InstanceDeployments_Create": "deployment_id",
     "TrainingDefinitions_Create": "definition_id",
+    "Experiments_Create": "definition_id",
 }
 
 

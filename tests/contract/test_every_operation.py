@@ -127,24 +127,31 @@ LEARNING = {"definition": {"method": "binary", "metrics": [{"name": "areaUnderRO
 FEEDBACK = {"fields": ["id", "text", "label"], "values": [[1, "so good", 1], [2, "so bad", 0]]}
 RETRAIN = [{"op": "replace", "path": "/auto_retrain", "value": "always"}]
 
+
+def _definitions(tag: str) -> dict[str, tuple[int, Case]]:
+    """Those of training definitions, which have two addresses."""
+    return {
+        f"{tag}_Create": run(f"{tag}_Create", 201, json=DEFINITION),
+        f"{tag}_List": run(f"{tag}_List", 200, params={"limit": 1}),
+        f"{tag}_Get": run(f"{tag}_Get", 200, ids=Things.definition),
+        f"{tag}_Delete": run(f"{tag}_Delete", 204, ids=Things.definition),
+        f"{tag}_UploadContent": run(
+            f"{tag}_UploadContent",
+            200,
+            ids=lambda things: things.definition(upload=False),
+            data=lambda things: things.pipeline_content,
+        ),
+        f"{tag}_DownloadContent": run(f"{tag}_DownloadContent", 200, ids=Things.definition),
+    }
+
+
 GOES: dict[str, tuple[int, Case]] = {
     "Token_Get": run("Token_Get", 200, token=None, headers={"Authorization": BASIC}),
     "Token_GetV2": run("Token_GetV2", 200, token=None, headers={"Authorization": BASIC}),
     "Token_Refresh": run("Token_Refresh", 200, token=None, json=REFRESH),
     "Instances_Get": run("Instances_Get", 200),
-    "TrainingDefinitions_Create": run("TrainingDefinitions_Create", 201, json=DEFINITION),
-    "TrainingDefinitions_List": run("TrainingDefinitions_List", 200, params={"limit": 1}),
-    "TrainingDefinitions_Get": run("TrainingDefinitions_Get", 200, ids=Things.definition),
-    "TrainingDefinitions_Delete": run("TrainingDefinitions_Delete", 204, ids=Things.definition),
-    "TrainingDefinitions_UploadContent": run(
-        "TrainingDefinitions_UploadContent",
-        200,
-        ids=lambda things: things.definition(upload=False),
-        data=lambda things: things.pipeline_content,
-    ),
-    "TrainingDefinitions_DownloadContent": run(
-        "TrainingDefinitions_DownloadContent", 200, ids=Things.definition
-    ),
+    **_definitions("TrainingDefinitions"),
+    **_definitions("Experiments"),
     "Models_Create": run("Models_Create", 201, json=request),
     "Models_List": run("Models_List", 200),
     "Models_Get": run("Models_Get", 200, ids=lambda things: things.model(upload=False)),
@@ -199,6 +206,34 @@ GOES: dict[str, tuple[int, Case]] = {
 NOT_FOUND = (404, "not_found")
 NO_LEARNING = (404, "missing_learning_configuration")
 CORRUPTED = (400, "invalid_request_payload")
+
+
+def _bad_definitions(tag: str) -> dict[str, tuple[tuple[int, str], tuple[int, Case]]]:
+    """Their failures."""
+    return {
+        f"{tag}_Create": (CORRUPTED, run(f"{tag}_Create", 400, json={"name": "p"})),
+        f"{tag}_List": (
+            (400, "invalid_query_parameter_value"),
+            run(f"{tag}_List", 400, params={"limit": 0}),
+        ),
+        f"{tag}_Get": (NOT_FOUND, run(f"{tag}_Get", 404)),
+        f"{tag}_Delete": (NOT_FOUND, run(f"{tag}_Delete", 404)),
+        f"{tag}_UploadContent": (
+            (400, "invalid_model_content"),
+            run(
+                f"{tag}_UploadContent",
+                400,
+                ids=lambda things: things.definition(upload=False),
+                data=lambda things: things.content,
+            ),
+        ),
+        f"{tag}_DownloadContent": (
+            NOT_FOUND,
+            run(f"{tag}_DownloadContent", 404, ids=lambda things: things.definition(upload=False)),
+        ),
+    }
+
+
 FAILS: dict[str, tuple[tuple[int, str], tuple[int, Case]]] = {
     "Token_Get": (
         (401, "invalid_credentials"),
@@ -213,26 +248,8 @@ FAILS: dict[str, tuple[tuple[int, str], tuple[int, Case]]] = {
         (403, "not_matching_authorization_token"),
         run("Instances_Get", 403, ids={"instance_id": UNKNOWN}),
     ),
-    "TrainingDefinitions_Create": (CORRUPTED, run("TrainingDefinitions_Create", 400, json={"name": "p"})),
-    "TrainingDefinitions_List": (
-        (400, "invalid_query_parameter_value"),
-        run("TrainingDefinitions_List", 400, params={"limit": 0}),
-    ),
-    "TrainingDefinitions_Get": (NOT_FOUND, run("TrainingDefinitions_Get", 404)),
-    "TrainingDefinitions_Delete": (NOT_FOUND, run("TrainingDefinitions_Delete", 404)),
-    "TrainingDefinitions_UploadContent": (
-        (400, "invalid_model_content"),
-        run(
-            "TrainingDefinitions_UploadContent",
-            400,
-            ids=lambda things: things.definition(upload=False),
-            data=lambda things: things.content,
-        ),
-    ),
-    "TrainingDefinitions_DownloadContent": (
-        NOT_FOUND,
-        run("TrainingDefinitions_DownloadContent", 404, ids=lambda things: things.definition(upload=False)),
-    ),
+    **_bad_definitions("TrainingDefinitions"),
+    **_bad_definitions("Experiments"),
     "Models_Create": (
         CORRUPTED,
         run("Models_Create", 400, json={"framework": {"name": "mllib", "version": "4"}}),

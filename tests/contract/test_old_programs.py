@@ -71,23 +71,22 @@ class Program:
             assert "Content-Type" not in prepared.headers
             assert session.send(prepared, timeout=60).status_code == 200
 
-    def store(self, content: bytes, pipeline: bytes) -> Any:
-        """``repository.store_model``."""
+    def store(self, content: bytes, pipeline: bytes, named: str = "training_definition") -> Any:
+        """``repository.store_model``; before January 2018 a training definition was an ``experiment``."""
         body: dict[str, Any] = {
             "name": "Sentiment",
             "framework": {"name": "mllib", "version": "4.2"},
             "author": {},
         }
-        made = self.call("POST", "/v3/ml_assets/training_definitions", 201, body)
+        made = self.call("POST", f"/v3/ml_assets/{named}s", 201, body)
         location = self.headers["Location"]
-        assert location.endswith(f"/v3/ml_assets/training_definitions/{made['metadata']['guid']}")
+        assert location.endswith(f"/v3/ml_assets/{named}s/{made['metadata']['guid']}")
         assert ast.literal_eval(json.dumps(made["entity"])) == made["entity"]
-        self.upload(made["entity"]["training_definition_version"]["content_url"], pipeline)
+        version = made["entity"][f"{named}_version"]
+        self.upload(version["content_url"], pipeline)
         metric = {"name": "areaUnderROC", "value": 0.7625, "threshold": 0.8}
-        body = saved_models.request(
-            training_definition_url=made["entity"]["training_definition_version"]["url"],
-            evaluation={"method": "binary", "metrics": [metric]},
-        )
+        body = saved_models.request(evaluation={"method": "binary", "metrics": [metric]})
+        body[f"{named}_url"] = version["url"]
         model = self.call("POST", "/v3/ml_assets/models", 201, body)
         guid = model["metadata"]["url"].split("/models/")[1]
         assert guid == model["metadata"]["guid"]
@@ -179,9 +178,11 @@ def test_the_high_level_half_of_2018(program: Program, content: bytes, pipeline_
     latest = program.call("GET", address, 200)["entity"]["latest_version"]
     assert program.kind_of(id) == "deployment"
     patch = [{"op": "replace", "path": "/deployed_version/url", "value": latest["url"]}]
-    program.call("PATCH", address, 200, patch)
+    told = program.call("PATCH", address, 200, patch)
+    assert re.search(rf"/published_models/{guid}/deployments/{id}$", told["metadata"]["url"])
+    assert told["entity"]["status"] in ("DEPLOY_SUCCESS", "UPDATE_IN_PROGRESS")
     moved = program.finished(flat, "DEPLOY_IN_PROGRESS", "UPDATE_IN_PROGRESS")
-    assert (moved["entity"]["status"], moved["entity"]["deployed_version"]) == ("UPDATE_SUCCESS", latest)
+    assert (moved["entity"]["status"], moved["entity"]["deployed_version"]) == ("DEPLOY_SUCCESS", latest)
 
     renames = [
         {"op": "replace", "path": "/name", "value": "new"},
@@ -197,7 +198,13 @@ def test_the_high_level_half_of_2018(program: Program, content: bytes, pipeline_
 
 
 def test_the_paths_of_2017(program: Program, content: bytes, pipeline_content: bytes) -> None:
-    published = program.store(content, pipeline_content)
+    published = program.store(content, pipeline_content, "experiment")
+    (definition,) = program.call("GET", "/v3/ml_assets/experiments?limit=1000", 200)["resources"]
+    address = definition["metadata"]["url"]
+    stored = program.call("GET", f"/v3/ml_assets/models/{published['metadata']['guid']}", 200)
+    assert stored["entity"]["experiment_url"] == definition["entity"]["experiment_version"]["url"]
+    assert stored["entity"]["experiment_url"].startswith(f"{address}/versions/")
+    assert program.call("GET", address, 200) == definition
     collection = published["entity"]["deployments"]["url"]
     listed = program.call("GET", f"{program.base}/published_models/", 200)
     assert listed["count"] == 1
@@ -220,6 +227,8 @@ def test_the_paths_of_2017(program: Program, content: bytes, pipeline_content: b
     program.call("GET", made["metadata"]["url"], 404)
     program.call("DELETE", published["metadata"]["url"], 204)
     program.call("GET", url, 404)
+    program.call("DELETE", address, 204)
+    program.call("GET", address, 404)
 
 
 def test_a_stream_by_plain_requests(program: Program, content: bytes, pipeline_content: bytes) -> None:

@@ -56,7 +56,7 @@ def test_an_old_program_updates_a_model_and_its_deployment(service: Service, fol
     patched = service.call("PATCH", published_url, json=replaced(latest["url"]))
     assert (patched.status, patched.entity["deployed_version"]) == (200, latest)
     moved = service.call("GET", made.url)
-    assert (moved.entity["status"], moved.entity["deployed_version"]) == ("UPDATE_SUCCESS", latest)
+    assert (moved.entity["status"], moved.entity["deployed_version"]) == ("DEPLOY_SUCCESS", latest)
     assert moved.entity["scoring_url"] == made.entity["scoring_url"]
     after = service.call("POST", made.entity["scoring_url"], json=ROWS)
     assert after.body["values"] != before.body["values"]

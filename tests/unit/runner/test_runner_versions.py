@@ -76,7 +76,7 @@ def test_a_deployment_is_moved_and_moved_back(world: Any, content: bytes, other:
     assert scored(world, made.id) == (first, before)
     world.engine.deployments.move(made.id, None, url(made.model_id, version)).result(20)
     moved = world.engine.deployments.get(made.id)
-    assert (moved.status, moved.version_id, moved.previous_id) == ("UPDATE_SUCCESS", version, first)
+    assert (moved.status, moved.version_id, moved.previous_id) == ("DEPLOY_SUCCESS", version, first)
     now, values = scored(world, made.id)
     assert now == version
     assert values != before
@@ -149,7 +149,7 @@ def test_of_two_moves_the_later_one_counts(
     late.result(20)
     assert scored(world, made.id)[0] == made.version_id
     found = world.engine.deployments.get(made.id)
-    assert (found.status, found.version_id) == ("UPDATE_SUCCESS", made.version_id)
+    assert (found.status, found.version_id) == ("DEPLOY_SUCCESS", made.version_id)
 
 
 def test_a_deployment_that_was_deleted_meanwhile_does_not_come_back(

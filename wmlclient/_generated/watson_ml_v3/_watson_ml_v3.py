@@ -18,6 +18,7 @@ from . import models as _models
 from ._configuration import WatsonMlV3Configuration
 from .operations import (
     DeploymentsOperations,
+    ExperimentsOperations,
     InstanceDeploymentsOperations,
     InstancesOperations,
     LearningOperations,
@@ -44,6 +45,8 @@ class WatsonMlV3:  # pylint: disable=client-accepts-api-version-keyword,too-many
     :ivar training_definitions: TrainingDefinitionsOperations operations
     :vartype training_definitions:
      wmlclient._generated.watson_ml_v3.operations.TrainingDefinitionsOperations
+    :ivar experiments: ExperimentsOperations operations
+    :vartype experiments: wmlclient._generated.watson_ml_v3.operations.ExperimentsOperations
     :ivar models: ModelsOperations operations
     :vartype models: wmlclient._generated.watson_ml_v3.operations.ModelsOperations
     :ivar published_models: PublishedModelsOperations operations
@@ -91,6 +94,7 @@ class WatsonMlV3:  # pylint: disable=client-accepts-api-version-keyword,too-many
         self.training_definitions = TrainingDefinitionsOperations(
             self._client, self._config, self._serialize, self._deserialize
         )
+        self.experiments = ExperimentsOperations(self._client, self._config, self._serialize, self._deserialize)
         self.models = ModelsOperations(self._client, self._config, self._serialize, self._deserialize)
         self.published_models = PublishedModelsOperations(
             self._client, self._config, self._serialize, self._deserialize

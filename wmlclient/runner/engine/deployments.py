@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -235,8 +235,15 @@ class DeploymentService:
         """
         self._version(model_id)
         version = self._named(model_id, operations)
-        found = self._store.deployments.page(_ALL, model_id=model_id, kind="online").items
-        return [self._online.move(deployment, version.id) for deployment in found]
+        return [self._online.move(deployment, version.id) for deployment in self._all_online(model_id)]
+
+    def newest_online(self, model_id: str) -> Deployment | None:
+        """The newest online deployment of a model, or None."""
+        found = self._all_online(model_id)
+        return found[-1] if found else None
+
+    def _all_online(self, model_id: str) -> Sequence[Deployment]:
+        return self._store.deployments.page(_ALL, model_id=model_id, kind="online").items
 
     def delete(self, id: str, model_id: str | None = None, ignore_spark_errors: bool = False) -> None:
         """Take a deployment down: stop its stream, forget its checkpoint, remove it.

@@ -31,7 +31,9 @@ logger = logging.getLogger("wmlclient.runner.engine")
 #: Of the new feedback, every so many rows are kept out of a training: both models are measured on them.
 HOLD_OUT = 5
 _SAMPLE = 100
-_DEFINITION = re.compile(r".*/training_definitions/([A-Za-z0-9-]{1,64})/versions/([A-Za-z0-9-]{1,64})/?")
+_DEFINITION = re.compile(
+    r".*/(?:training_definitions|experiments)/([A-Za-z0-9-]{1,64})/versions/([A-Za-z0-9-]{1,64})/?"
+)
 
 Rows = list[dict[str, Any]]
 
@@ -222,7 +224,9 @@ class _Run:
         return found
 
     def _definition(self, model: Model) -> Path:
-        match = _DEFINITION.fullmatch(str(model.body.get("training_definition_url") or ""))
+        # The second name is that of clients before January 2018.
+        url = model.body.get("training_definition_url") or model.body.get("experiment_url")
+        match = _DEFINITION.fullmatch(str(url or ""))
         found = self.of._store.definitions.get(match.group(1)) if match else None
         if found is None or found.digest is None:
             raise Invalid(

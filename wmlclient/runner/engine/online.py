@@ -100,7 +100,7 @@ class OnlineService:
                 slot,
                 wish,
                 live,
-                lambda: self._keep(deployment.id, version_id, certificate, word),
+                lambda: self._keep(deployment.id, version_id, certificate),
             ):
                 logger.info(
                     "deployment %s scores version %s, engine %s",
@@ -119,7 +119,7 @@ class OnlineService:
             message = f"Unexpected {type(error).__name__}; see the service's log."
             self._failed(deployment, slot, wish, word, "load_model_failure", message)
 
-    def _keep(self, id: str, version_id: str, certificate: dict[str, Any], word: str) -> None:
+    def _keep(self, id: str, version_id: str, certificate: dict[str, Any]) -> None:
         present = self._store.deployments.get(id)
         if present is None or present.desired == "deleted":
             raise NotFound()
@@ -128,7 +128,8 @@ class OnlineService:
             changes = {"version_id": version_id, "previous_id": present.version_id}
         self._store.deployments.update(
             id,
-            status=f"{word}_SUCCESS",
+            # After an update, too: clients of before July 2018 take UPDATE_SUCCESS for a failure.
+            status="DEPLOY_SUCCESS",
             failure=None,
             engine=certificate["engine"],
             engine_reason=certificate["reason"],

@@ -48,6 +48,7 @@ from ._models_py3 import LearningIterationEntity
 from ._models_py3 import LearningIterationPage
 from ._models_py3 import LearningStatus
 from ._models_py3 import Metadata
+from ._models_py3 import MovedResource
 from ._models_py3 import PageLink
 from ._models_py3 import ParityCertificate
 from ._models_py3 import ParityExample
@@ -143,6 +144,7 @@ __all__ = [
     "LearningIterationPage",
     "LearningStatus",
     "Metadata",
+    "MovedResource",
     "PageLink",
     "ParityCertificate",
     "ParityExample",

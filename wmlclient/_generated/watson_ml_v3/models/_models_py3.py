@@ -2680,6 +2680,39 @@ class Metadata(msrest.serialization.Model):
         self.modified_at = modified_at
 
 
+class MovedResource(msrest.serialization.Model):
+    """A deployment or a published model; the address says which.
+
+    All required parameters must be populated in order to send to server.
+
+    :ivar metadata: Identity and times of a resource. Required.
+    :vartype metadata: ~wmlclient._generated.watson_ml_v3.models.Metadata
+    :ivar entity: What a deployment or a published model has. Required.
+    :vartype entity: JSON
+    """
+
+    _validation = {
+        "metadata": {"required": True},
+        "entity": {"required": True},
+    }
+
+    _attribute_map = {
+        "metadata": {"key": "metadata", "type": "Metadata"},
+        "entity": {"key": "entity", "type": "object"},
+    }
+
+    def __init__(self, *, metadata: "_models.Metadata", entity: JSON, **kwargs: Any) -> None:
+        """
+        :keyword metadata: Identity and times of a resource. Required.
+        :paramtype metadata: ~wmlclient._generated.watson_ml_v3.models.Metadata
+        :keyword entity: What a deployment or a published model has. Required.
+        :paramtype entity: JSON
+        """
+        super().__init__(**kwargs)
+        self.metadata = metadata
+        self.entity = entity
+
+
 class PageLink(msrest.serialization.Model):
     """Link to a page of a list.
 
@@ -4634,6 +4667,8 @@ class TrainingDefinitionEntity(TrainingDefinitionRequest):
     :vartype training_data_reference: list[JSON]
     :ivar training_definition_version: Link to one version of an asset. Required.
     :vartype training_definition_version: ~wmlclient._generated.watson_ml_v3.models.AssetVersion
+    :ivar experiment_version: Link to one version of an asset.
+    :vartype experiment_version: ~wmlclient._generated.watson_ml_v3.models.AssetVersion
     """
 
     _validation = {
@@ -4650,6 +4685,7 @@ class TrainingDefinitionEntity(TrainingDefinitionRequest):
         "tags": {"key": "tags", "type": "[object]"},
         "training_data_reference": {"key": "training_data_reference", "type": "[object]"},
         "training_definition_version": {"key": "training_definition_version", "type": "AssetVersion"},
+        "experiment_version": {"key": "experiment_version", "type": "AssetVersion"},
     }
 
     def __init__(
@@ -4662,6 +4698,7 @@ class TrainingDefinitionEntity(TrainingDefinitionRequest):
         author: Optional["_models.Author"] = None,
         tags: Optional[List[Any]] = None,
         training_data_reference: Optional[List[JSON]] = None,
+        experiment_version: Optional["_models.AssetVersion"] = None,
         **kwargs: Any
     ) -> None:
         """
@@ -4679,6 +4716,8 @@ class TrainingDefinitionEntity(TrainingDefinitionRequest):
         :paramtype training_data_reference: list[JSON]
         :keyword training_definition_version: Link to one version of an asset. Required.
         :paramtype training_definition_version: ~wmlclient._generated.watson_ml_v3.models.AssetVersion
+        :keyword experiment_version: Link to one version of an asset.
+        :paramtype experiment_version: ~wmlclient._generated.watson_ml_v3.models.AssetVersion
         """
         super().__init__(
             name=name,
@@ -4690,6 +4729,7 @@ class TrainingDefinitionEntity(TrainingDefinitionRequest):
             **kwargs
         )
         self.training_definition_version = training_definition_version
+        self.experiment_version = experiment_version
 
 
 class TrainingDefinitionPage(msrest.serialization.Model):

@@ -7,6 +7,7 @@
 from ._token_operations import TokenOperations
 from ._instances_operations import InstancesOperations
 from ._training_definitions_operations import TrainingDefinitionsOperations
+from ._experiments_operations import ExperimentsOperations
 from ._models_operations import ModelsOperations
 from ._published_models_operations import PublishedModelsOperations
 from ._learning_operations import LearningOperations
@@ -21,6 +22,7 @@ __all__ = [
     "TokenOperations",
     "InstancesOperations",
     "TrainingDefinitionsOperations",
+    "ExperimentsOperations",
     "ModelsOperations",
     "PublishedModelsOperations",
     "LearningOperations",

@@ -299,7 +299,7 @@ class PublishedModelsOperations:
         *,
         content_type: str = "application/json",
         **kwargs: Any
-    ) -> _models.PublishedModel:
+    ) -> _models.MovedResource:
         """Move a model's online deployments to a version.
 
         Takes a JSON Patch of exactly one ``replace`` of ``/deployed_version/url`` by the address of a
@@ -317,15 +317,15 @@ class PublishedModelsOperations:
         :keyword content_type: Body Parameter content-type. Content type parameter for JSON body.
          Default value is "application/json".
         :paramtype content_type: str
-        :return: PublishedModel or the result of cls(response)
-        :rtype: ~wmlclient._generated.watson_ml_v3.models.PublishedModel
+        :return: MovedResource or the result of cls(response)
+        :rtype: ~wmlclient._generated.watson_ml_v3.models.MovedResource
         :raises ~azure.core.exceptions.HttpResponseError:
         """
 
     @overload
     def update(
         self, instance_id: str, model_id: str, body: IO[bytes], *, content_type: str = "application/json", **kwargs: Any
-    ) -> _models.PublishedModel:
+    ) -> _models.MovedResource:
         """Move a model's online deployments to a version.
 
         Takes a JSON Patch of exactly one ``replace`` of ``/deployed_version/url`` by the address of a
@@ -344,14 +344,14 @@ class PublishedModelsOperations:
          Known values are: 'application/json', 'application/json-patch+json'. Default value is
          "application/json".
         :paramtype content_type: str
-        :return: PublishedModel or the result of cls(response)
-        :rtype: ~wmlclient._generated.watson_ml_v3.models.PublishedModel
+        :return: MovedResource or the result of cls(response)
+        :rtype: ~wmlclient._generated.watson_ml_v3.models.MovedResource
         :raises ~azure.core.exceptions.HttpResponseError:
         """
 
     def update(
         self, instance_id: str, model_id: str, body: Union[List[_models.PatchOperation], IO[bytes]], **kwargs: Any
-    ) -> _models.PublishedModel:
+    ) -> _models.MovedResource:
         """Move a model's online deployments to a version.
 
         Takes a JSON Patch of exactly one ``replace`` of ``/deployed_version/url`` by the address of a
@@ -366,8 +366,8 @@ class PublishedModelsOperations:
         :type model_id: str
         :param body: The operation. Is either a [PatchOperation] type or a IO[bytes] type. Required.
         :type body: list[~wmlclient._generated.watson_ml_v3.models.PatchOperation] or IO[bytes]
-        :return: PublishedModel or the result of cls(response)
-        :rtype: ~wmlclient._generated.watson_ml_v3.models.PublishedModel
+        :return: MovedResource or the result of cls(response)
+        :rtype: ~wmlclient._generated.watson_ml_v3.models.MovedResource
         :raises ~azure.core.exceptions.HttpResponseError:
         """
         error_map: MutableMapping[int, Type[HttpResponseError]] = {
@@ -382,7 +382,7 @@ class PublishedModelsOperations:
         _params = kwargs.pop("params", {}) or {}
 
         content_type: Optional[str] = kwargs.pop("content_type", _headers.pop("Content-Type", None))
-        cls: ClsType[_models.PublishedModel] = kwargs.pop("cls", None)
+        cls: ClsType[_models.MovedResource] = kwargs.pop("cls", None)
 
         content_type = content_type or "application/json"
         _json = None
@@ -418,7 +418,7 @@ class PublishedModelsOperations:
             error = self._deserialize.failsafe_deserialize(_models.ErrorBody, pipeline_response)
             raise HttpResponseError(response=response, model=error)
 
-        deserialized = self._deserialize("PublishedModel", pipeline_response.http_response)
+        deserialized = self._deserialize("MovedResource", pipeline_response.http_response)
 
         if cls:
             return cls(pipeline_response, deserialized, {})  # type: ignore

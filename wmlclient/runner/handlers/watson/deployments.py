@@ -31,7 +31,7 @@ def list_(services: Services, call: Call) -> Answer:
     )
     url = f"{view.published_url}/{model_id}/deployments" if model_id else view.deployments_url
     query = {"status": given["status"], "type": given["type"]}
-    return Answer(body=page(found, url, limit, lambda each: _shown(services, view, each), query))
+    return Answer(body=page(found, url, limit, lambda each: shown(services, view, each), query))
 
 
 @operation("Deployments_Create", "InstanceDeployments_Create")
@@ -51,14 +51,14 @@ async def create(services: Services, call: Call) -> Answer:
     wait = status == 201 and made.kind == "online"
     if wait and await ended(engine.deployments.ready(made.id), services.settings.sync_wait):
         made = await run(engine.deployments.get, made.id)
-    return Answer(status, await run(_shown, services, views(services, call), made))
+    return Answer(status, await run(shown, services, views(services, call), made))
 
 
 @operation("Deployments_Get", "InstanceDeployments_Get")
 def get(services: Services, call: Call) -> Answer:
     """One of them."""
     found = services.engine.deployments.get(call.path["deployment_id"], call.path.get("model_id"))
-    return Answer(body=_shown(services, views(services, call), found))
+    return Answer(body=shown(services, views(services, call), found))
 
 
 @operation("Deployments_Update", "InstanceDeployments_Update")
@@ -73,7 +73,7 @@ async def update(services: Services, call: Call) -> Answer:
     elif await run(engine.deployments.change, id, model_id, call.body) is None:
         return Answer(204)
     changed = await run(engine.deployments.get, id, model_id)
-    return Answer(body=await run(_shown, services, views(services, call), changed))
+    return Answer(body=await run(shown, services, views(services, call), changed))
 
 
 @operation("Deployments_Delete", "InstanceDeployments_Delete")
@@ -85,7 +85,8 @@ def delete(services: Services, call: Call) -> Answer:
     return Answer(204)
 
 
-def _shown(services: Services, view: Views, deployment: Deployment) -> dict[str, Any]:
+def shown(services: Services, view: Views, deployment: Deployment) -> dict[str, Any]:
+    """A deployment as answers show it."""
     model, version = services.engine.models.behind(deployment.model_id, deployment.version_id)
     previous = deployment.previous_id and services.engine.store.models.version(deployment.previous_id)
     progress = services.engine.streams.progress(deployment.id)

@@ -13,6 +13,7 @@ from ..common import ended
 from ..registry import Answer, Call, Services
 from . import operation
 from .common import start_of, views
+from .deployments import shown
 from .learning_views import LearningViews
 from .views import page
 
@@ -45,7 +46,7 @@ async def update(services: Services, call: Call) -> Answer:
     run = anyio.to_thread.run_sync
     moved = await run(services.engine.deployments.move_all, call.path["model_id"], call.body)
     await asyncio.gather(*(ended(each, services.settings.sync_wait) for each in moved))
-    return Answer(body=await run(_shown, services, call))
+    return Answer(body=await run(_moved, services, call))
 
 
 @operation("PublishedModels_ListEvaluationMetrics")
@@ -65,6 +66,12 @@ def evaluation_metrics(services: Services, call: Call) -> Answer:
     resources += [shown.evaluation(model_id, each) for each in services.engine.learning.evaluations(model_id)]
     resources.sort(key=lambda each: str(each["timestamp"]))
     return Answer(body={"count": len(resources), "resources": resources})
+
+
+def _moved(services: Services, call: Call) -> dict[str, Any]:
+    """The newest online deployment: clients of 2018 read on from it. The model, where it has none."""
+    newest = services.engine.deployments.newest_online(call.path["model_id"])
+    return _shown(services, call) if newest is None else shown(services, views(services, call), newest)
 
 
 def _shown(services: Services, call: Call) -> dict[str, Any]:

@@ -34,10 +34,19 @@ class Views:
         self.deployments_url = f"{self.instance_url}/deployments"
         self.models_url = f"{self._assets}/models"
         self.definitions_url = f"{self._assets}/training_definitions"
+        self.experiments_url = f"{self._assets}/experiments"
 
     def definition(self, definition: Definition) -> dict[str, Any]:
         """A training definition."""
-        url = f"{self.definitions_url}/{definition.id}"
+        return self._definition(definition, f"{self.definitions_url}/{definition.id}")
+
+    def experiment(self, definition: Definition) -> dict[str, Any]:
+        """The same for clients of 2017: at another address, and with another name for its version."""
+        shown = self._definition(definition, f"{self.experiments_url}/{definition.id}")
+        shown["entity"]["experiment_version"] = shown["entity"]["training_definition_version"]
+        return shown
+
+    def _definition(self, definition: Definition, url: str) -> dict[str, Any]:
         entity = _literal(definition.body)
         entity.setdefault("author", {})
         entity["training_definition_version"] = _version(url, definition.version_id, definition.created_at)
