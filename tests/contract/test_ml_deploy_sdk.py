@@ -1,7 +1,8 @@
 """What the official Python SDK puts on the wire, call by call: deploy, consume, batch, redeploy, delete.
 
-The package itself needs a Python that is gone (3.7 or older), so its requests are made by hand, in its order and with
-its headers, and its way of reading answers is repeated: members by name, the last of a list, the batch id's spelling.
+The package itself needs a Python that is gone (3.7 or older; `tests/old_clients` runs it), so its requests are made by
+hand, in its order and with its headers, and its way of reading answers is repeated: members by name, the last of a
+list, the batch id's spelling.
 """
 
 from __future__ import annotations

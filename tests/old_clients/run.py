@@ -1,8 +1,8 @@
 """Starts a service, and has another Python run the program of an old client against it.
 
-    .venv/bin/python tests/old_clients/run.py PYTHON
+    .venv/bin/python tests/old_clients/run.py PROGRAM PYTHON
 
-PYTHON has watson-machine-learning-client and pyspark. The service is ended whatever happens.
+PROGRAM is a file beside this one, and PYTHON has what it imports. The service is ended whatever happens.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ import tempfile
 import time
 from pathlib import Path
 
-PROGRAM = Path(__file__).with_name("program.py")
 SECONDS = 120.0
 
 
-def main(python: str) -> int:
+def main(program: str, python: str) -> int:
     """The program's exit code."""
     with tempfile.TemporaryDirectory() as folder:
         home, log = Path(folder) / "home", Path(folder) / "serve.log"
@@ -31,11 +30,13 @@ def main(python: str) -> int:
                     print(log.read_text("utf-8", "replace"), file=sys.stderr)  # noqa: T201 - a script
                     return 1
                 time.sleep(0.1)
-            return subprocess.run([python, PROGRAM, home / "credentials.json"], timeout=600).returncode
+            return subprocess.run(
+                [python, Path(__file__).with_name(program), home / "credentials.json"], timeout=600
+            ).returncode
         finally:
             service.terminate()
             service.wait(30)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))
