@@ -97,7 +97,8 @@ def ours(model: Path, given: Path, taken: Path) -> tuple[float, int]:
         assert runner is not None
         for child in psutil.Process(runner).children():
             child.kill()
-            child.wait()
+            while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.1)
         memory = Memory(runner)
         began = time.perf_counter()
         batch = published.deploy("batch", source=given, target=taken).wait(timeout=None)
