@@ -106,6 +106,7 @@ def bare(task: dict[str, Any]) -> None:
                 producer.produce(
                     spec.target.topic, message.value(), message.key(), timestamp=message.timestamp()[1]
                 )
+            producer.flush()
             offsets = consumer.position(consumer.assignment())
             producer.send_offsets_to_transaction(offsets, consumer.consumer_group_metadata())
             producer.commit_transaction()

@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from wmlclient import wire
 from wmlclient.errors import ConfigError
-from wmlclient.kafka_login import FIELDS, defaults, login_of, problem
+from wmlclient.kafka_login import FIELDS, defaults, fields_of, login_of, problem
 
 if TYPE_CHECKING:
     from wmlclient.formats import RecordFormat
@@ -103,7 +103,7 @@ class KafkaConnection:
     key_password: str | None = field(default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        for name, value in defaults({name: getattr(self, name) for name in FIELDS}).items():
+        for name, value in defaults(fields_of(self)).items():
             object.__setattr__(self, name, value)
         bad = next((broker for broker in self.brokers if not _is_address(broker)), None)
         if not self.brokers or bad is not None:
@@ -154,7 +154,7 @@ class KafkaConnection:
         """The ``connection`` of a stream's request, secrets included."""
         values = {
             "kafka_brokers_sasl": list(self.brokers),
-            **{name: getattr(self, name) for name in FIELDS},
+            **fields_of(self),
             "api_key": self.api_key,
             "kafka_admin_url": self.admin_url,
             "kafka_rest_url": self.rest_url,

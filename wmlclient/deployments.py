@@ -95,9 +95,7 @@ def create(
             sync=False if body["type"] == "online" else None,
             x_spark_service_instance=spark_header,
         )
-    deployment = Deployment(service, resource)
-    service.note("deployment", deployment.id)
-    return deployment
+    return _noted(service, resource)
 
 
 def create_of_service(service: Service, url: str, body: Mapping[str, Any]) -> Deployment:
@@ -106,6 +104,10 @@ def create_of_service(service: Service, url: str, body: Mapping[str, Any]) -> De
         resource = service.api.instance_deployments.create(
             service.instance_id, json_body({**body, "deployable_asset_url": url})
         )
+    return _noted(service, resource)
+
+
+def _noted(service: Service, resource: Any) -> Deployment:
     deployment = Deployment(service, resource)
     service.note("deployment", deployment.id)
     return deployment

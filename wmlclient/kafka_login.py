@@ -89,9 +89,14 @@ def defaults(given: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def fields_of(holder: Any) -> dict[str, Any]:
+    """By name, the fields of a login of what has them; secrets are among them."""
+    return {name: getattr(holder, name) for name in FIELDS}
+
+
 def login_of(holder: Any) -> KafkaLogin:
     """The login of what has the same fields."""
-    return KafkaLogin(**{name: getattr(holder, name) for name in FIELDS})
+    return KafkaLogin(**fields_of(holder))
 
 
 def problem(login: KafkaLogin) -> tuple[str, str] | None:

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wmlclient.errors import ConfigError, PayloadError
-from wmlclient.kafka_login import FIELDS
+from wmlclient.kafka_login import fields_of
 from wmlclient.translate import translate
 
 if TYPE_CHECKING:
-    from wmlclient.connections import KafkaConnection
     from wmlclient.deployment import Deployment
     from wmlclient.topics import KafkaTopic
 
@@ -72,11 +71,6 @@ def formats_body(deployment: Deployment) -> dict[str, Any]:
     return body
 
 
-def login(connection: KafkaConnection) -> dict[str, Any]:
-    """The members of a connection that say how to log in. Secrets are among them."""
-    return {name: getattr(connection, name) for name in FIELDS}
-
-
 def endpoint(topic: KafkaTopic) -> dict[str, Any]:
     """A topic with how to reach it, as plain JSON. Secrets are in it."""
-    return {"brokers": list(topic.connection.brokers), "topic": topic.name, **login(topic.connection)}
+    return {"brokers": list(topic.connection.brokers), "topic": topic.name, **fields_of(topic.connection)}

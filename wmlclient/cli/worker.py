@@ -127,6 +127,7 @@ def _check(deployment: Deployment) -> None:
 def _spec(deployment: Deployment, kafka: KafkaConnection, folder: Path) -> Any:
     """The stream as a worker of the service gets it; the archive of its model is downloaded."""
     from wmlclient import streamspec
+    from wmlclient.kafka_login import fields_of
     from wmlclient.runner.engine.formats import stream_formats
     from wmlclient.runner.engine.ports import KafkaEndpoint, StreamSpec
     from wmlclient.streams import since_of, topics_of
@@ -134,7 +135,7 @@ def _spec(deployment: Deployment, kafka: KafkaConnection, folder: Path) -> Any:
     schema = streamspec.input_schema(deployment)
     archive, digest = streamspec.fetch(deployment, deployment._entity.deployed_version.guid, folder)
     delivery: Any = deployment.delivery or "exactly_once"
-    login = streamspec.login(kafka)
+    login = fields_of(kafka)
     ends = [KafkaEndpoint(kafka.brokers, topic.name, **login) for topic in topics_of(deployment, kafka)]
     formats = stream_formats(streamspec.formats_body(deployment), schema)
     return StreamSpec(

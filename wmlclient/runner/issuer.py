@@ -168,14 +168,8 @@ class Issuer:
             try:
                 self._keys = self._current()
                 self._fetched = self._clock()
-            except (
-                OSError,
-                jwt.PyJWTError,
-                ValueError,
-                KeyError,
-                TypeError,
-            ) as error:  # requests' errors are OSErrors
-                # The keys of before are good for a while.
+            except (OSError, jwt.PyJWTError, ValueError, KeyError, TypeError) as error:
+                # OSError is what requests raises. The keys of before are good for a while.
                 logger.warning("the keys of %s cannot be had: %s", self._settings.url, type(error).__name__)
             finally:
                 # Only now: who comes meanwhile waits for these keys, and is not told that there are none.

@@ -103,12 +103,14 @@ class SparkRun:
 
     @property
     def _joined(self) -> Path:
-        return self.part.with_suffix(".joined")
+        # Among the parts, so that what removes them removes it.
+        return self.part / "joined"
 
     def commit(self) -> None:
         """Let the target appear."""
         texts = self.spec.target["format"] in _TEXTS
-        _appear(self._joined if texts else self.part, Path(self.spec.target["path"]))
+        made, before = self._joined if texts else self.part, self.part.with_suffix(".before")
+        _appear(made, Path(self.spec.target["path"]), before)
         Path(self.spec.bad_rows["path"]).unlink(missing_ok=True)
         if texts:
             self.discard()
@@ -122,16 +124,14 @@ class SparkRun:
     def discard(self) -> None:
         """Remove what it has written so far."""
         shutil.rmtree(self.part, ignore_errors=True)
-        self._joined.unlink(missing_ok=True)
 
 
-def _appear(part: Path, target: Path) -> None:
+def _appear(made: Path, target: Path, before: Path) -> None:
     # A folder cannot replace another, or a file, in one step.
-    before = part.with_suffix(".before")
     shutil.rmtree(before, ignore_errors=True)
     if target.exists():
         os.replace(target, before)
-    os.replace(part, target)
+    os.replace(made, target)
     if before.is_dir():
         shutil.rmtree(before, ignore_errors=True)
     else:

@@ -15,9 +15,9 @@ from wmlclient.runner import verdicts
 from wmlclient.runner.engine.ports import StreamSetupError
 
 _TEXT = "CAST(value AS STRING)"
-_WHOLES = ("byte", "short", "integer", "long")
+WHOLES = ("byte", "short", "integer", "long")
 _NUMBERS = ("float", "double")
-_CELLS = (*_WHOLES, *_NUMBERS, "boolean", "string")
+_CELLS = (*WHOLES, *_NUMBERS, "boolean", "string")
 _LINE_END = r"\r?\n?\z"
 _WHOLE = r"\A[+-]?[0-9]{1,19}\z"
 _NUMBER = r"\A([+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?Infinity|NaN)\z"
@@ -41,7 +41,6 @@ class RecordForm:
         text: SQL of a record's text as JSON, from Kafka's columns; the column ``s`` from then on.
         bytes: SQL of its own bytes, from ``s`` and ``kept``.
         kept: Columns of Kafka that ``bytes`` and ``cases`` need.
-        sure: SQL without which a text may not be what came.
         cases: SQL of conditions with the SQL of their reasons, before those of JSON.
     """
 
@@ -49,7 +48,6 @@ class RecordForm:
     text: str = _TEXT
     bytes: str = "CAST(s AS BINARY)"
     kept: Sequence[str] = ()
-    sure: Sequence[str] = ()
     cases: Sequence[tuple[str, str]] = field(factory=list)
 
     @property
@@ -76,7 +74,7 @@ def form_of(given: Mapping[str, Any] | None, schema: Mapping[str, Any]) -> Recor
     cases = [("value IS NULL", literal(verdicts.NULL_VALUE)), (f"NOT {valid}", literal(verdicts.NOT_UTF8))]
     if kind == "text":
         text = f"to_json(named_struct({literal(wanted['column'])}, {_TEXT}))"
-        return RecordForm(f"IF({valid}, {text}, NULL)", "value", ("value",), [], cases)
+        return RecordForm(f"IF({valid}, {text}, NULL)", "value", ("value",), cases)
     kinds = {each["name"]: each["type"] for each in schema["fields"]}
     return _csv(wanted.get("columns") or list(kinds), kinds, wanted.get("delimiter") or ",", valid, cases)
 
@@ -118,7 +116,7 @@ def _csv(
         if kind != "string":
             bad = let("c", f"{cells}[{at}]", f"NOT coalesce({good}, true)")
             cases.append((bad, literal(verdicts.wrong_type(name, kind))))
-    return RecordForm(text, "value", ("value",), [], cases)
+    return RecordForm(text, "value", ("value",), cases)
 
 
 def _typed(cell: str, kind: str) -> tuple[str, str]:
@@ -127,5 +125,5 @@ def _typed(cell: str, kind: str) -> tuple[str, str]:
         return "true", cell
     if kind == "boolean":
         return f"lower({cell}) IN ('true', 'false')", f"lower({cell}) = 'true'"
-    pattern, name = (_WHOLE, "DECIMAL(19, 0)") if kind in _WHOLES else (_NUMBER, "DOUBLE")
+    pattern, name = (_WHOLE, "DECIMAL(19, 0)") if kind in WHOLES else (_NUMBER, "DOUBLE")
     return f"{cell} RLIKE {literal(pattern)}", f"try_cast({cell} AS {name})"

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from wmlclient.runner.engine.ports import TransformFailed
-from wmlclient.runner.spark.formats import literal
+from wmlclient.runner.spark.formats import WHOLES, literal
 from wmlclient.runner.spark.judging import read as read_records
 from wmlclient.runner.spark.records import META_COLUMNS, RecordReader, named
 from wmlclient.runner.spark.session import Session
 from wmlclient.runner.spark.transform import quote
+from wmlclient.scoring.types import simple_type
 
-_WHOLES = ("byte", "short", "integer", "long")
-_INPUTS = (*_WHOLES, "double", "boolean", "string")
+_INPUTS = (*WHOLES, "double", "boolean", "string")
 _WHOLE = r"\A(0|-?[1-9][0-9]{0,18})\z"
 _NUMBER = r"\A-?[0-9]{1,300}(\.[0-9]{1,300})?([eE][-+]?[0-9]{1,3})?\z"
 _CELL = r'"[^"]*(?:""[^"]*)*"|[^",]*'
@@ -110,13 +110,8 @@ def _cell(name: str, kind: str | None) -> str:
         return at
     if kind == "boolean":
         return _unless(f"{at} NOT IN ('true', 'false')", f"{at} = 'true'")
-    pattern, type = (
-        _WHOLE,
-        {"byte": "tinyint", "short": "smallint", "integer": "int"}.get(str(kind), "bigint"),
-    )
-    if kind == "double":
-        pattern, type = _NUMBER, "double"
-    return f"CAST({_unless(f'NOT {at} RLIKE {literal(pattern)}', at)} AS {type})"
+    pattern = _NUMBER if kind == "double" else _WHOLE
+    return f"CAST({_unless(f'NOT {at} RLIKE {literal(pattern)}', at)} AS {simple_type(kind)})"
 
 
 def _unless(doubt: str, value: str) -> str:

@@ -93,6 +93,8 @@ def producer(
         # As Java's clients do, and with them Spark.
         "partitioner": "murmur2_random",
         "linger.ms": 2,
+        # The marks of the last transaction may be on their way when the next one begins.
+        "retry.backoff.ms": 5,
         "batch.size": 512 * 1024,
         "queue.buffering.max.messages": 200_000,
         "message.max.bytes": 64 << 20,

@@ -74,6 +74,18 @@ class Delivery(Protocol):
         ...
 
 
+def produce(producer: Producer, records: Sequence[Outgoing]) -> None:
+    """Hand records to a producer; waits where it has too many."""
+    take = producer.produce
+    for topic, value, key, headers, timestamp in records:
+        while True:
+            try:
+                take(topic, value, key, timestamp=timestamp, headers=headers or [])
+                break
+            except BufferError:
+                producer.poll(0.05)
+
+
 class _Producers:
     """A producer that is replaced after an error that leaves its state unknown.
 
@@ -120,15 +132,7 @@ class _Producers:
     def _produce(self, producer: Producer, records: Sequence[Outgoing]) -> None:
         self._failures.clear()
         self.undelivered = None
-        produce = producer.produce
-        for record in records:
-            topic, value, key, headers, timestamp = record
-            while True:
-                try:
-                    produce(topic, value, key, timestamp=timestamp, headers=headers or [])
-                    break
-                except BufferError:
-                    producer.poll(0.05)
+        produce(producer, records)
 
     def _refused(self) -> RecordRefused | None:
         """The error of a record that did not arrive, if it is the record's own."""
@@ -152,6 +156,9 @@ class ExactlyOnce(_Producers):
         try:
             producer.begin_transaction()
             self._produce(producer, records)
+            # Offsets that meet records on their way make the broker say `CONCURRENT_TRANSACTIONS`, and then the client
+            # pauses. What fails here fails the commit as well.
+            producer.flush(ANSWER_SECONDS)
             offsets = membership.offsets(following)
             again(lambda left: producer.send_offsets_to_transaction(offsets, proof, left))
             again(producer.commit_transaction)

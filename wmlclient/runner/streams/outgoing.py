@@ -65,16 +65,14 @@ class Sender:
             Blocked: A record can go nowhere.
         """
         outcome = self._model.run([message.value() for message in messages])
-        scored, target, receipts = outcome.scored, self._spec.target.topic, self._spec.receipts
         records: list[Outgoing] = []
         dead = 0
         for place, message in enumerate(messages):
-            value = scored.get(place)
-            key, headers = message.key(), message.headers()
+            value = outcome.scored.get(place)
             if value is not None:
-                out = self._receipt(message, headers) if receipts else headers
-                if _size(value, key, out) <= self._target_bytes:
-                    records.append(Outgoing(target, value, key, out, _time(message, now)))
+                record = self.scored(message, value, now)
+                if record is not None:
+                    records.append(record)
                     continue
                 verdict = Verdict("oversize", verdicts.too_large(self._target_bytes))
             else:
@@ -84,8 +82,10 @@ class Sender:
         return Batch(records, dead)
 
     def scored(self, message: Any, value: bytes, now: int) -> Outgoing | None:
-        """The record of one scored value, with its receipt; None where the target does not take it."""
-        key, headers = message.key(), self._receipt(message, message.headers())
+        """The record of one scored value; None where the target does not take it."""
+        key, headers = message.key(), message.headers()
+        if self._spec.receipts:
+            headers = self._receipt(message, headers)
         if _size(value, key, headers) > self._target_bytes:
             return None
         return Outgoing(self._spec.target.topic, value, key, headers, _time(message, now))

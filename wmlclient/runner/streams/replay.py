@@ -26,6 +26,7 @@ from wmlclient.runner.engine.formats import stream_formats
 from wmlclient.runner.engine.ports import KafkaEndpoint, PortError, StreamSetupError, StreamSpec
 from wmlclient.runner.streams import clients
 from wmlclient.runner.streams.decoder import Verdict
+from wmlclient.runner.streams.delivery import produce
 from wmlclient.runner.streams.membership import raise_named
 from wmlclient.runner.streams.model import Formats, StreamModel, open_model
 from wmlclient.runner.streams.outgoing import Sender
@@ -35,7 +36,6 @@ logger = logging.getLogger("wmlclient.runner.streams")
 
 #: A source of which nothing comes for so long, though there is more, has gone.
 STILL_SECONDS = 60.0
-_MOST = 4_000
 _EXAMPLES = 20
 
 Ranges = dict[int, tuple[int, int]]
@@ -101,7 +101,7 @@ class Replay:
         heard = time.monotonic()
         while left:
             taken = []
-            for message in consumer.consume(_MOST, 0.5):
+            for message in consumer.consume(self._after.most, 0.5):
                 partition, offset, error = _int(message.partition()), _int(message.offset()), message.error()
                 if error is not None:
                     # Markers of transactions have offsets, too: the end may come without a record.
@@ -134,6 +134,7 @@ class Replay:
         now = time.time_ns() // 1_000_000
         self._counts["records"] += len(messages)
         self._counts["refused_before"] += len(messages) - len(before.scored)
+        records = []
         for place, message in enumerate(messages):
             value = after.scored.get(place)
             if value is None:
@@ -144,11 +145,12 @@ class Replay:
                 self._refuse(message, Verdict("oversize", verdicts.too_large(self._bytes)))
                 continue
             self._counts["scored"] += 1
-            self._send(producer, record)
+            records.append(record)
             old = before.scored.get(place)
             if old is not None:
                 at = (message.partition(), message.offset())
                 self._comparison.add(at, orjson.loads(old), orjson.loads(value))
+        produce(producer, records)
         left = producer.flush(clients.ANSWER_SECONDS)
         if left or self._failed:
             why = self._failed[0].str() if self._failed else "no answer"
@@ -157,21 +159,6 @@ class Replay:
                 f"The topic {self._spec.target.topic!r} does not take a record: {why}. Look at its settings, then "
                 "replay to a new topic.",
             )
-
-    @staticmethod
-    def _send(producer: Producer, record: Any) -> None:
-        while True:
-            try:
-                producer.produce(
-                    record.topic,
-                    record.value,
-                    record.key,
-                    timestamp=record.timestamp,
-                    headers=record.headers or [],
-                )
-                return
-            except BufferError:
-                producer.poll(0.05)
 
     def _refuse(self, message: Any, verdict: Verdict) -> None:
         self._counts["refused"] += 1
