@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _PROGRAM = "wmlclient.runner.streams.replay"
 _SHOWN = 5
+#: Ends whose reason lies with the brokers, or with the registry of schemas.
+_OUTSIDE = ("broker_", "topic_", "replay_", "data_", "registry_")
 
 
 @frozen
@@ -185,14 +187,12 @@ def replayed(
     taken = {each.name for each in (source, target, letters)}
     if side.name in taken and set(side.connection.brokers) & set(source.connection.brokers):
         raise ConfigError(f"Topic {side.name!r} is the stream's own. Give to= a topic that nobody reads.")
-    if side.format is not None and side.format.type != "json":
-        raise ConfigError("A replay writes JSON. Give to= a topic without another format.")
     tried = versions.id_of(version)
     other = versions.id_of(against if against is not None else str(deployment.refresh().version))
     if importlib.util.find_spec("confluent_kafka") is None:
         raise LocalModeError("A replay scores here. Run: pip install 'wmlclient[local]'")
-    schema = streamspec.input_schema(deployment)
-    body = {"input": streamspec.formats_body(deployment)["input"]}
+    body = _formats(deployment, side)
+    schemas = {each: streamspec.certified_schema(deployment, each) for each in (tried, other)}
     side._ensure()
     with tempfile.TemporaryDirectory(prefix="wmlclient-replay-") as name:
         folder = Path(name)
@@ -202,7 +202,7 @@ def replayed(
         spec = {
             "stream_id": deployment.id,
             "model_dir": archive,
-            "input_schema": schema,
+            "input_schema": schemas[tried],
             "source": ends[0],
             "target": ends[1],
             "dead_letter": ends[1],
@@ -211,8 +211,20 @@ def replayed(
             "model_digest": digest,
             "receipts": True,
         }
-        told = run({"spec": spec, "body": body, "before": before, "since": begin, "label": label})
+        compared = {"archive": before, "schema": schemas[other]}
+        told = run({"spec": spec, "body": body, "before": compared, "since": begin, "label": label})
     return Replay._of(told, tried, other, side.name)
+
+
+def _formats(deployment: Deployment, side: KafkaTopic) -> dict[str, Any]:
+    """What is read and written: of the side topic its own format, else that of the stream's target."""
+    if side.format is not None:
+        body = streamspec.formats_body(deployment, ("input",))
+        return {**body, "output": {"target": {"format": side.format._to_wire()}}}
+    body = streamspec.formats_body(deployment)
+    # The subject is that of the stream's topic: what another version makes may not go with its schema.
+    (body["output"]["target"]["format"] or {}).pop("subject", None)
+    return body
 
 
 def run(task: dict[str, Any]) -> dict[str, Any]:
@@ -247,7 +259,7 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def _error(code: str, message: str) -> WmlError:
-    kind = BrokerError if code.startswith(("broker_", "topic_", "replay_", "data_")) else PayloadError
+    kind = BrokerError if code.startswith(_OUTSIDE) else PayloadError
     return kind(message, code=code)
 
 

@@ -126,7 +126,8 @@ class StreamCalls:
 
         Args:
             version: a version of the model, or its id; None replays dead letters.
-            to: the side topic, or its name: JSON, and none of the stream's own.
+            to: the side topic, or its name; none of the stream's own. Written in its format, else in that of the
+                stream's target.
             since: a datetime with a time zone, an offset that is meant in each partition, or ``"beginning"``.
             against: the version to compare with; by default the one that the stream runs.
             label: the column whose changes are flips; by default the one that looks like it.
@@ -139,7 +140,7 @@ class StreamCalls:
 
         Raises:
             BrokerError: Kafka refuses, or does not answer.
-            PayloadError: A version cannot be scored natively; the stage is named.
+            PayloadError: A version is not certified for native scoring; the reason is named.
             LocalModeError: The packages that score are not installed.
 
         Example:

@@ -7,7 +7,8 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from wmlclient.errors import PayloadError
+from wmlclient.certificate import Certificate
+from wmlclient.errors import PayloadError, ResponseError
 from wmlclient.pages import Pages
 from wmlclient.translate import translate, utc
 
@@ -42,6 +43,15 @@ class ModelVersion:
     def created_at(self) -> dt.datetime | None:
         """When it was made, UTC; None where the service does not say."""
         return utc(self._link.created_at) if self._link.created_at is not None else None
+
+    @property
+    def parity(self) -> Certificate | None:
+        """Which engine scores it, and the proof that its numbers are Spark's; asked for at each access.
+
+        None at a service that makes no certificates.
+        """
+        found = entity(self._service, self.model_id, self.id).parity
+        return Certificate._of(found) if found is not None else None
 
     def download(self, path: str | os.PathLike[str]) -> None:
         """Writes its archive, a ``.tar.gz`` of what Spark saved, to a file.
@@ -78,6 +88,15 @@ def id_of(version: ModelVersion | str) -> str:
     if isinstance(version, str) and version:
         return version
     raise PayloadError("version: give a version from model.versions, or its id.")
+
+
+def entity(service: Service, model_id: str, version_id: str) -> Any:
+    """What the service says of one version."""
+    with translate():
+        found = service.api.models.get_version(model_id, version_id)
+    if found is None or found.entity is None:
+        raise ResponseError("The service's answer is not a version of a model.")
+    return found.entity
 
 
 def listing(service: Service, model_id: str) -> Pages[ModelVersion]:

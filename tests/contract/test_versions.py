@@ -41,6 +41,9 @@ def test_an_old_program_updates_a_model_and_its_deployment(service: Service, fol
     model_url = f"{service.url}/v3/ml_assets/models/{made.entity['published_model']['guid']}"
     before = service.call("POST", made.entity["scoring_url"], json=ROWS)
     read = service.call("GET", model_url)
+    version = service.call("GET", read.entity["model_version"]["url"])
+    assert [each["name"] for each in version.entity["input_data_schema"]["fields"]] == ["id", "text"]
+    assert version.entity["parity"]["engine"] == "native"
     written = service.call("POST", model_url, json=read.entity)
     assert (written.status, written.response.headers["Location"]) == (201, model_url)
     assert written.entity["model_version"]["guid"] != read.entity["model_version"]["guid"]
@@ -79,6 +82,10 @@ def test_versions_in_the_facade(
         online.rollback()
     second = model.publish_version(folders[1], metrics={"areaUnderROC": 0.8}, description="better")
     assert list(model.versions) == [first, second]
+    model.wait_parity()
+    certificates = [each.parity for each in (first, second)]
+    assert all(each is not None and each.engine == "native" for each in certificates)
+    assert len({each.model_digest for each in certificates if each is not None}) == 2
     assert (model.version, model.description, model.name) == (second, "better", "m")
     assert [(each["version"], each["metrics"]) for each in model.evaluations] == [
         (first.id, [{"name": "areaUnderROC", "value": 0.75}]),

@@ -14,7 +14,7 @@ import saved_models
 from certificate_maker import made
 from process_service import TIMEOUT, credentials
 
-from wmlclient import Certificate, Client, errors
+from wmlclient import Certificate, Client, KafkaConnection, errors
 from wmlclient.runner.java import JavaNotFound, find_java
 
 TRAINING = saved_models.TEXT_SCHEMA
@@ -103,6 +103,19 @@ def test_other_models_are_refused_with_what_to_do(start: Start, model: Path, tmp
         assert ("another model" in str(caught.value)) == (certificate is not None)
 
 
+def test_a_history_is_scored_by_certified_versions_alone(start: Start, model: Path, tmp_path: Path) -> None:
+    published = start().models.publish(
+        model, "m", training_schema=TRAINING, label_col="label", certificate=certified(model)
+    )
+    kafka = KafkaConnection(brokers=["127.0.0.1:9"])
+    stream = published.deploy("s", source=kafka.topic("in"), target=kafka.topic("out"))
+    other = published.publish_version(saved_models.text_pipeline(tmp_path / "other", weight=0.5))
+    for version, against in ((other, None), (list(published.versions)[0], other)):
+        with pytest.raises(errors.PayloadError, match=rf"{other.id} is not certified.* No Java") as caught:
+            stream.replay(version, to="side", against=against)
+        assert caught.value.code == "model_not_native"
+
+
 @pytest.mark.parametrize(
     ("options", "env"), [(["--allow-uncertified"], {}), ([], {"WMLCLIENT_ALLOW_UNCERTIFIED": "1"})]
 )
@@ -114,4 +127,5 @@ def test_uncertified_models_where_that_is_allowed(
     parity = published.refresh().parity
     assert parity is not None
     assert (parity.state, parity.engine, parity.exact) == ("unavailable", "native", False)
+    assert published.version.parity == parity
     assert "uncertified" in str(parity)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,10 @@ def test_history_is_scored_by_another_version_and_the_stream_is_left_alone(
     # Later than all of it; and each of the two beside itself.
     late = stream.replay(other, since=dt.datetime.now(dt.timezone.utc) + dt.timedelta(hours=1), to="late")
     assert (late.records, late.flips, late.flip_rate) == (0, 0, None)
-    same = stream.replay(other, since=10, to="same", against=other)
+    same = stream.replay(other, since=10, to=client.kafka.topic("same", format="csv"), against=other)
+    lines = [record.raw.decode() for record in client.kafka.topic("same").read()]
+    assert len(lines) == same.scored
+    assert all(re.match(r"\d+,tweet number \d+,", line) for line in lines)
     assert same.flips == 0
     assert same.records == sum(end - 10 for _, end in same.ranges.values())
     with pytest.raises(errors.ConfigError, match="own"):

@@ -39,7 +39,11 @@ class _Since(click.ParamType):  # type: ignore[type-arg]
     help="Only dead letters of this stage; may be given more than once.",
 )
 @click.option("--version", metavar="VERSION", help="Have this version score the history instead.")
-@click.option("--to", metavar="TOPIC", help="With --version: the side topic.")
+@click.option(
+    "--to",
+    metavar="TOPIC",
+    help="With --version: the side topic, written in the format of the stream's target.",
+)
 @click.option(
     "--since",
     type=_Since(),

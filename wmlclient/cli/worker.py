@@ -132,8 +132,9 @@ def _spec(deployment: Deployment, kafka: KafkaConnection, folder: Path) -> Any:
     from wmlclient.runner.engine.ports import KafkaEndpoint, StreamSpec
     from wmlclient.streams import since_of, topics_of
 
-    schema = streamspec.input_schema(deployment)
-    archive, digest = streamspec.fetch(deployment, deployment._entity.deployed_version.guid, folder)
+    version = str(deployment.version)
+    schema = streamspec.input_schema(deployment, version)
+    archive, digest = streamspec.fetch(deployment, version, folder)
     delivery: Any = deployment.delivery or "exactly_once"
     login = fields_of(kafka)
     ends = [KafkaEndpoint(kafka.brokers, topic.name, **login) for topic in topics_of(deployment, kafka)]

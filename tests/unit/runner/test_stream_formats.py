@@ -112,6 +112,18 @@ def test_csv_in_another_order_with_a_column_of_nobody(folder: Path) -> None:
     assert json.loads(outcome.scored[0]) == plain(folder, 7) | {"who": "me"}
 
 
+def test_what_is_written_is_had_as_json_too(folder: Path) -> None:
+    target = {"type": "csv", "output": "scores"}
+    model = StreamModel.open(folder, SCHEMA, Formats(None, target, "out", plain=True))
+    values = [b'{"id":1,"text":"a b"}', b"no JSON", b'{"id":2,"text":"c"}']
+    found = model.run(values)
+    assert sorted(found.plain) == sorted(found.scored) == [0, 2]
+    whole = plain(folder, 1)
+    assert json.loads(found.plain[0]) == {name: whole[name] for name in model.made}
+    assert found.scored == opened(folder, None, target).run(values).scored
+    assert opened(folder).run(values).plain == {}
+
+
 def test_csv_out_is_read_back(folder: Path) -> None:
     model = opened(folder, None, {"type": "csv", "delimiter": ";"})
     [line] = model.run([b'{"id":7,"text":"a;b"}']).scored.values()

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaException
 from wmlclient.runner import verdicts
 from wmlclient.runner.engine.ports import StreamSetupError, StreamSpec
 from wmlclient.runner.streams.decoder import Decoder, Rows, Verdict
-from wmlclient.runner.streams.encoder import writes
+from wmlclient.runner.streams.encoder import Encoder, writes
 from wmlclient.runner.streams.readers import reader
 from wmlclient.runner.streams.writers import writer
 from wmlclient.scoring import (
@@ -43,10 +43,12 @@ class Outcome:
     Attributes:
         scored: By place among the records, ascending: the value to send.
         verdicts: By place: why it goes aside. Every record is in one of the two.
+        plain: By place: what was scored as JSON, where the formats ask for it.
     """
 
     scored: dict[int, bytes] = field(factory=dict)
     verdicts: dict[int, Verdict] = field(factory=dict)
+    plain: dict[int, bytes] = field(factory=dict)
 
 
 @frozen
@@ -57,11 +59,13 @@ class Formats:
         source: As ``RecordFormat`` in the contract; None for JSON.
         target: Likewise.
         topic: The target's name, which its schema is registered by.
+        plain: Whether what is scored is wanted as JSON, too.
     """
 
     source: Mapping[str, Any] | None = None
     target: Mapping[str, Any] | None = None
     topic: str = ""
+    plain: bool = False
 
 
 class OneByOne(Exception):
@@ -123,6 +127,7 @@ class StreamModel:
         self.made: dict[str, str] = {name: types[name] for name in made}
         kinds = [types[name] for name in self._names]
         self._encoder = writer(formats.target, formats.topic, self._names, kinds, len(came))
+        self._plain = Encoder(self._names, kinds, len(came)) if formats.plain else None
 
     @classmethod
     def open(cls, folder: Path, schema: Mapping[str, Any], formats: Formats | None = None) -> StreamModel:
@@ -167,6 +172,7 @@ class StreamModel:
     def _score(self, rows: Rows, outcome: Outcome) -> None:
         """Score and write all rows; nothing is kept of it where one of them fails."""
         scored: dict[int, bytes] = {}
+        plain: dict[int, bytes] = {}
         seen = 0
         for part in self._scorer.parts(self._decoder.names, rows.columns):
             columns = [part.columns[place] for place in self._order]
@@ -175,10 +181,14 @@ class StreamModel:
                 extras = {at: extras[number] for at, number in enumerate(part.rows) if number in extras}
             texts = self._encoder.write(columns, extras)
             scored.update(zip((rows.places[number] for number in part.rows), texts, strict=True))
+            if self._plain is not None:
+                texts = self._plain.write(columns, extras)
+                plain.update(zip((rows.places[number] for number in part.rows), texts, strict=True))
             seen += len(part.rows)
         if seen != len(rows.places):
             raise _Dropped
         outcome.scored.update(scored)
+        outcome.plain.update(plain)
 
     def _singly(self, rows: Rows, outcome: Outcome) -> None:
         """Find the rows that fail or are dropped, and score the others together."""

@@ -28,7 +28,7 @@ from wmlclient.runner.streams import clients
 from wmlclient.runner.streams.decoder import Verdict
 from wmlclient.runner.streams.delivery import produce
 from wmlclient.runner.streams.membership import raise_named
-from wmlclient.runner.streams.model import Formats, StreamModel, open_model
+from wmlclient.runner.streams.model import Formats, StreamModel
 from wmlclient.runner.streams.outgoing import Sender
 from wmlclient.runner.streams.shift import Comparison
 
@@ -45,8 +45,8 @@ class Replay:
     """One replay.
 
     Args:
-        spec: The stream with the version to try; its target is the side topic, its target format JSON.
-        before: The version to compare with, loaded.
+        spec: The stream with the version to try; its target is the side topic.
+        before: The version to compare with, loaded to give JSON.
         since: ``{"at_ms": ...}``, ``{"offset": ...}``, or empty for the beginning.
         label: The column whose changes are flips, or None.
     """
@@ -55,7 +55,9 @@ class Replay:
         self, spec: StreamSpec, before: StreamModel, since: Mapping[str, int], label: str | None
     ) -> None:
         self._spec, self._since = spec, since
-        self._before, self._after = before, open_model(spec)
+        self._before = before
+        formats = Formats(spec.source_format, spec.target_format, spec.target.topic, plain=True)
+        self._after = StreamModel.open(Path(spec.model_dir), spec.input_schema, formats)
         self._comparison = Comparison(before.made, self._after.made, label)
         if label is not None and self._comparison.label is None:
             raise StreamSetupError(
@@ -149,7 +151,7 @@ class Replay:
             old = before.scored.get(place)
             if old is not None:
                 at = (message.partition(), message.offset())
-                self._comparison.add(at, orjson.loads(old), orjson.loads(value))
+                self._comparison.add(at, orjson.loads(old), orjson.loads(after.plain[place]))
         produce(producer, records)
         left = producer.flush(clients.ANSWER_SECONDS)
         if left or self._failed:
@@ -220,8 +222,8 @@ def replay(task: Mapping[str, Any]) -> dict[str, Any]:
     """Do what a task says.
 
     Args:
-        task: ``spec`` (see :mod:`wmlclient.runner.lines`), ``body`` with the formats of the stream, ``before`` (the
-            archive to compare with), ``since``, ``label``.
+        task: ``spec`` (see :mod:`wmlclient.runner.lines`), ``body`` with the formats of the source and the side topic,
+            ``before`` (``archive`` and ``schema`` of the version to compare with), ``since``, ``label``.
 
     Raises:
         PortError: A named end.
@@ -229,9 +231,12 @@ def replay(task: Mapping[str, Any]) -> dict[str, Any]:
     """
     spec = lines.spec_from_json(task["spec"])
     formats = stream_formats(task["body"], spec.input_schema)
-    spec = evolve(spec, source_format=formats.source)
-    before = StreamModel.open(Path(task["before"]), spec.input_schema, Formats(formats.source))
-    return Replay(spec, before, task["since"], task["label"]).run()
+    spec = evolve(spec, source_format=formats.source, target_format=formats.target)
+    archive, schema = Path(task["before"]["archive"]), task["before"]["schema"]
+    source = stream_formats(task["body"], schema).source
+    return Replay(
+        spec, StreamModel.open(archive, schema, Formats(source)), task["since"], task["label"]
+    ).run()
 
 
 def _end_with_parent(requests: IO[bytes]) -> None:

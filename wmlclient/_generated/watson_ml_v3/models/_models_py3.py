@@ -3582,6 +3582,9 @@ class RepositoryModelEntity(RepositoryModelProperties):  # pylint: disable=too-m
     :vartype versions_url: str
     :ivar model_version: Link to one version of an asset. Required.
     :vartype model_version: ~wmlclient._generated.watson_ml_v3.models.AssetVersion
+    :ivar parity: Extension of this service: the proof of which engine gives Spark's own numbers
+     for this version of the model.
+    :vartype parity: ~wmlclient._generated.watson_ml_v3.models.ParityCertificate
     """
 
     _validation = {
@@ -3611,6 +3614,7 @@ class RepositoryModelEntity(RepositoryModelProperties):  # pylint: disable=too-m
         "ml_asset_url": {"key": "ml_asset_url", "type": "str"},
         "versions_url": {"key": "versions_url", "type": "str"},
         "model_version": {"key": "model_version", "type": "AssetVersion"},
+        "parity": {"key": "parity", "type": "ParityCertificate"},
     }
 
     def __init__(
@@ -3636,6 +3640,7 @@ class RepositoryModelEntity(RepositoryModelProperties):  # pylint: disable=too-m
         ml_asset_guid: Optional[str] = None,
         ml_asset_url: Optional[str] = None,
         versions_url: Optional[str] = None,
+        parity: Optional["_models.ParityCertificate"] = None,
         **kwargs: Any
     ) -> None:
         """
@@ -3682,6 +3687,9 @@ class RepositoryModelEntity(RepositoryModelProperties):  # pylint: disable=too-m
         :paramtype versions_url: str
         :keyword model_version: Link to one version of an asset. Required.
         :paramtype model_version: ~wmlclient._generated.watson_ml_v3.models.AssetVersion
+        :keyword parity: Extension of this service: the proof of which engine gives Spark's own numbers
+         for this version of the model.
+        :paramtype parity: ~wmlclient._generated.watson_ml_v3.models.ParityCertificate
         """
         super().__init__(
             name=name,
@@ -3706,6 +3714,7 @@ class RepositoryModelEntity(RepositoryModelProperties):  # pylint: disable=too-m
         self.ml_asset_url = ml_asset_url
         self.versions_url = versions_url
         self.model_version = model_version
+        self.parity = parity
 
 
 class RepositoryModelPage(msrest.serialization.Model):

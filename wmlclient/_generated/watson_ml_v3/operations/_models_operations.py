@@ -795,8 +795,9 @@ class ModelsOperations:
     ) -> _models.RepositoryModel:
         """Get one version of a model.
 
-        Answers the version. With ``size=true`` the answer holds ``contentSize`` alone, the size of its
-        content in bytes.
+        Answers the version, with the schema of its input and its parity certificate once it has
+        content. With ``size=true`` the answer holds ``contentSize`` alone, the size of its content in
+        bytes.
 
         :param model_id: Identity of the model; the same in the repository and among the published
          models. Required.

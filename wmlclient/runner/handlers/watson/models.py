@@ -67,7 +67,7 @@ def get_version(services: Services, call: Call) -> Answer:
     if call.given["size"]:
         _content(version)
         return Answer(body={"contentSize": version.size})
-    return Answer(body=views(services, call).model(model, version))
+    return Answer(body=views(services, call).whole_version(model, version))
 
 
 @operation("Models_UploadContent")

@@ -70,6 +70,16 @@ class Views:
             "entity": entity,
         }
 
+    def whole_version(self, model: Model, version: Version) -> dict[str, Any]:
+        """One version by itself: with the schema of its input, and which engine scores it."""
+        shown = self.model(model, version)
+        schema = input_schema(model.body)
+        if schema is not None:
+            shown["entity"]["input_data_schema"] = schema
+        if version.certificate is not None:
+            shown["entity"]["parity"] = version.certificate
+        return shown
+
     def version_url(self, model_id: str, version_id: str) -> str:
         """The address of a version."""
         return f"{self.models_url}/{model_id}/versions/{version_id}"
