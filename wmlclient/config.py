@@ -26,6 +26,7 @@ class Credentials:
         password: never shown.
         instance_id: the instance that models and deployments belong to.
         kafka: credentials of the Kafka service that belongs to it, if any; never shown.
+        schema_registry: of the registry of schemas of its streams, or of several; never shown.
         origin: where these were found.
     """
 
@@ -34,6 +35,7 @@ class Credentials:
     password: str = field(repr=False)
     instance_id: str
     kafka: Mapping[str, Any] | None = field(default=None, repr=False)
+    schema_registry: Any = field(default=None, repr=False)
     origin: str = field(default="arguments", eq=False)
 
     @classmethod
@@ -42,7 +44,12 @@ class Credentials:
         missing = [name for name in NAMES if not mapping.get(name)]
         if missing:
             raise ConfigError(f"{origin}: {', '.join(missing)} missing.", tried=(origin,))
-        return cls(**{name: str(mapping[name]) for name in NAMES}, kafka=mapping.get("kafka"), origin=origin)
+        return cls(
+            **{name: str(mapping[name]) for name in NAMES},
+            kafka=mapping.get("kafka"),
+            schema_registry=mapping.get("schema_registry"),
+            origin=origin,
+        )
 
 
 def default_profile_path() -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import field, frozen
@@ -33,6 +33,28 @@ class SchemaRegistry:
     user: str | None = None
     password: str | None = field(default=None, repr=_secret)
     ca: str | None = field(default=None, converter=_pem, repr=False)
+
+    @classmethod
+    def from_credentials(cls, given: Any) -> tuple[SchemaRegistry, ...]:
+        """From ``schema_registry`` of a ``credentials.json``.
+
+        Args:
+            given: one object with ``url``, ``user``, ``password`` and ``ca``, several in a list, or None.
+
+        Raises:
+            ConfigError: it is no such thing.
+        """
+        several = given if isinstance(given, list) else [] if given is None else [given]
+        names = ("url", "user", "password", "ca")
+        for each in several:
+            texts = isinstance(each, Mapping) and all(
+                isinstance(each.get(n), (str, type(None))) for n in names
+            )
+            if not texts or not each.get("url"):
+                raise ConfigError(
+                    f"schema_registry in the credentials: each is an object with {', '.join(names)}."
+                )
+        return tuple(cls(**{name: each.get(name) for name in names}) for each in several)
 
     def _to_wire(self) -> dict[str, Any]:
         values = {"url": self.url, "user": self.user, "password": self.password, "ca": self.ca}

@@ -360,7 +360,7 @@ class Model:
                 deployment = deployments.create(self._service, self.id, body, spark_header=header)
             else:
                 deployment = deployments.create_stream(self._service, self.id, body, spark)
-                deployment._kafka = getattr(source, "connection", None)
+                deployment._remember(source, target)
         elif spark is not None or dead_letter is not None or wishes:
             given = ["spark"] * (spark is not None) + ["dead_letter"] * (dead_letter is not None) + [*wishes]
             raise PayloadError(f"{given[0]}= is for streams: give source= and target= too.")

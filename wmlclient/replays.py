@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from attrs import field, frozen
 
 from wmlclient import display, streamspec, versions
 from wmlclient.errors import BrokerError, ConfigError, LocalModeError, PayloadError, WmlError
+from wmlclient.formats import SchemaRegistry
 
 if TYPE_CHECKING:
     from wmlclient.connections import KafkaConnection
@@ -177,11 +179,13 @@ def replayed(
     against: ModelVersion | str | None,
     label: str | None,
     connection: KafkaConnection | None,
+    registry: SchemaRegistry | Collection[SchemaRegistry] | None,
 ) -> Replay:
     """See :meth:`wmlclient.Deployment.replay`."""
     from wmlclient.streams import topics_of
 
     begin = _since(since)
+    known = (registry,) if isinstance(registry, SchemaRegistry) else registry or ()
     source, target, letters = topics_of(deployment, connection)
     side = source.connection.topic(to) if isinstance(to, str) else to
     taken = {each.name for each in (source, target, letters)}
@@ -191,7 +195,7 @@ def replayed(
     other = versions.id_of(against if against is not None else str(deployment.refresh().version))
     if importlib.util.find_spec("confluent_kafka") is None:
         raise LocalModeError("A replay scores here. Run: pip install 'wmlclient[local]'")
-    body = _formats(deployment, side)
+    body = _formats(deployment, side, (*known, *deployment._registries))
     schemas = {each: streamspec.certified_schema(deployment, each) for each in (tried, other)}
     side._ensure()
     with tempfile.TemporaryDirectory(prefix="wmlclient-replay-") as name:
@@ -216,12 +220,14 @@ def replayed(
     return Replay._of(told, tried, other, side.name)
 
 
-def _formats(deployment: Deployment, side: KafkaTopic) -> dict[str, Any]:
+def _formats(
+    deployment: Deployment, side: KafkaTopic, registries: Collection[SchemaRegistry]
+) -> dict[str, Any]:
     """What is read and written: of the side topic its own format, else that of the stream's target."""
     if side.format is not None:
-        body = streamspec.formats_body(deployment, ("input",))
+        body = streamspec.formats_body(deployment, registries, ("input",))
         return {**body, "output": {"target": {"format": side.format._to_wire()}}}
-    body = streamspec.formats_body(deployment)
+    body = streamspec.formats_body(deployment, registries)
     # The subject is that of the stream's topic: what another version makes may not go with its schema.
     (body["output"]["target"]["format"] or {}).pop("subject", None)
     return body

@@ -18,6 +18,7 @@ from wmlclient.waiting import poll
 if TYPE_CHECKING:
     from wmlclient.connections import KafkaConnection
     from wmlclient.deployment import Deployment
+    from wmlclient.formats import SchemaRegistry
     from wmlclient.replays import Replay
     from wmlclient.topics import KafkaTopic
     from wmlclient.versions import ModelVersion
@@ -33,6 +34,14 @@ class StreamCalls:
 
     #: The stream's Kafka, where it was made here.
     _kafka: KafkaConnection | None = None
+    #: Its registries of schemas, likewise.
+    _registries: tuple[SchemaRegistry, ...] = ()
+
+    def _remember(self, *ends: Any) -> None:
+        """Keep the logins of the topics that it was made of, which the service never shows."""
+        self._kafka = ends[0].connection
+        formats = (end.format for end in ends if end.format is not None)
+        self._registries = tuple(each.registry for each in formats if each.registry is not None)
 
     @property
     def _deployment(self) -> Deployment:
@@ -103,6 +112,7 @@ class StreamCalls:
         against: ModelVersion | str | None = None,
         label: str | None = None,
         connection: KafkaConnection | None = None,
+        registry: SchemaRegistry | Collection[SchemaRegistry] | None = None,
     ) -> Replay: ...
 
     def replay(
@@ -115,6 +125,7 @@ class StreamCalls:
         label: str | None = None,
         stages: Sequence[str] | None = None,
         connection: KafkaConnection | None = None,
+        registry: SchemaRegistry | Collection[SchemaRegistry] | None = None,
     ) -> Replay | int:
         """Sends the dead letters to their source topic again; or, with a version, has that one score the history.
 
@@ -134,6 +145,8 @@ class StreamCalls:
             stages: of dead letters, only those of these stages, such as ``["score"]``; the others are passed over
                 for good.
             connection: as for :meth:`dead_letters`.
+            registry: with a version: the registry of schemas, or several, of a stream whose formats have one with a
+                password; needed unless it was deployed by this very object's ``deploy``.
 
         Returns:
             How many dead letters were sent; or what would flip and shift.
@@ -167,6 +180,7 @@ class StreamCalls:
             against=against,
             label=label,
             connection=connection,
+            registry=registry,
         )
 
 

@@ -15,6 +15,7 @@ from wmlclient.waiting import poll
 
 if TYPE_CHECKING:
     from wmlclient.deployment import Deployment
+    from wmlclient.formats import SchemaRegistry
     from wmlclient.topics import KafkaTopic
 
 #: Seconds that a comparison with Spark which is under way is waited for.
@@ -95,28 +96,46 @@ def fetch(deployment: Deployment, version_id: str, folder: Path) -> tuple[str, s
     return str(archive), f"sha256:{digest.hexdigest()}"
 
 
-def formats_body(deployment: Deployment, sides: Collection[str] = tuple(_ENDS)) -> dict[str, Any]:
-    """What a stream reads and writes, as a request would say it.
+def formats_body(
+    deployment: Deployment, registries: Collection[SchemaRegistry] = (), sides: Collection[str] = tuple(_ENDS)
+) -> dict[str, Any]:
+    """What a stream reads and writes, as a request would say it. Secrets may be in it.
 
     Args:
         deployment: The stream.
+        registries: Registries of schemas whose logins are known here.
         sides: ``input``, ``output`` or both.
 
     Raises:
-        ConfigError: That takes a password which the service never shows.
+        ConfigError: A login that is needed is not known here: the service never shows it.
     """
     body: dict[str, Any] = {}
     for side in sides:
         end = _ENDS[side]
         given = getattr(getattr(deployment._entity, side), end).format
         found = given.as_dict() if given is not None else None
-        if ((found or {}).get("registry") or {}).get("password"):
-            raise ConfigError(
-                "The stream's registry of schemas wants a password, which the service never shows: only the service "
-                "can read and write this stream's records. More workers are had with workers=N."
-            )
+        if found is not None and found.get("registry"):
+            found["registry"] = _with_login(found["registry"], registries)
         body[side] = {end: {"format": found}}
     return body
+
+
+def _with_login(shown: dict[str, Any], registries: Collection[SchemaRegistry]) -> dict[str, Any]:
+    """A registry as the service shows it, with the login that is known for its very address and for no other."""
+    if not shown.get("password"):
+        return shown
+    for known in registries:
+        if known.url.rstrip("/") == shown["url"].rstrip("/"):
+            return {
+                "url": shown["url"],
+                **({"ca": shown["ca"]} if shown.get("ca") else {}),
+                **known._to_wire(),
+            }
+    raise ConfigError(
+        f"The stream's registry of schemas at {shown['url']} wants a password, which the service never shows. Give "
+        "registry=SchemaRegistry(...) for that address; on the command line schema_registry, with url, user and "
+        "password, in credentials.json."
+    )
 
 
 def endpoint(topic: KafkaTopic) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from certificate_maker import made
 from click.testing import CliRunner
 from saved_models import TEXT_SCHEMA, text_pipeline
+from schema_registry import schema_registry
 from waiting import eventually
 
 import wmlclient
@@ -23,6 +26,7 @@ from wmlclient.streams import group_of, since_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
+LOGIN = "ada:registry-s3cr3t"
 SCHEMA: Any = {"type": "struct", "fields": TEXT_SCHEMA["fields"][:2]}  # type: ignore[index]
 ROWS = [{"id": number, "text": f"tweet number {number}"} for number in range(200)]
 
@@ -120,3 +124,55 @@ def test_history_is_scored_by_another_version_and_the_stream_is_left_alone(
     source.send([ROWS[0]])
     eventually(lambda: len(target.read()) == 201, 60)
     stream.delete()
+
+
+def test_a_registry_that_wants_a_password_is_reached_by_a_replay_and_by_a_worker_elsewhere(
+    client: wmlclient.Client, tmp_path: Path
+) -> None:
+    folder = text_pipeline(tmp_path / "model")
+    certificate = Certificate.from_json(made(folder, SCHEMA, training=TEXT_SCHEMA, label="label"))
+    model = client.models.publish(
+        str(folder), name="r", training_schema=TEXT_SCHEMA, label_col="label", certificate=certificate
+    )
+    user, _, password = LOGIN.partition(":")
+    with schema_registry() as registry:
+        registry.login = LOGIN
+        login = {"url": registry.url, "user": user, "password": password}
+        format = wmlclient.RecordFormat("avro", registry=wmlclient.SchemaRegistry(**login), output="scores")
+        source = client.kafka.topic("r-in").create(2)
+        target = client.kafka.topic("r-out", format=format).create()
+        stream = model.deploy("r", source=source, target=target).wait(timeout=120)
+        source.send(ROWS[:20])
+        eventually(lambda: len(target.read()) == 20, 60)
+
+        found = client.deployments.get(stream.id).replay(
+            model.version, to="r-tried", connection=client.kafka, registry=wmlclient.SchemaRegistry(**login)
+        )
+        assert (found.scored, found.flips) == (20, 0)
+        assert registry.subjects["r-tried-value"] == registry.subjects["r-out-value"]
+        side = client.kafka.topic("r-tried").read()
+        assert sorted(record.raw for record in side) == sorted(record.raw for record in target.read())
+
+        # With one worker more, each has a partition: what comes is scored by both.
+        local = client._local
+        assert local is not None
+        named = {**local.credentials, "kafka": dict(local.kafka()), "schema_registry": login}
+        (tmp_path / "credentials.json").write_text(json.dumps(named))
+        program = [str(Path(sys.executable).parent / "wmlclient"), "--credentials", "credentials.json"]
+        worker = subprocess.Popen(
+            [*program, "worker", stream.id], stdout=subprocess.PIPE, text=True, cwd=tmp_path
+        )
+        try:
+            assert worker.stdout is not None
+            assert worker.stdout.readline() in ("running, partitions 0\n", "running, partitions 1\n")
+            source.send(ROWS[20:])
+            eventually(lambda: len(target.read()) == len(ROWS), 60)
+            worker.terminate()
+            told = worker.communicate(timeout=60)[0]
+            assert worker.returncode == 0
+            assert 0 < int(told.rpartition("done: ")[2].split()[0]) < len(ROWS)
+            assert password not in told
+        finally:
+            worker.kill()
+            worker.communicate()
+        stream.delete()

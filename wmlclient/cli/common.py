@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from wmlclient.certificate import Certificate
     from wmlclient.client import Client
     from wmlclient.config import Credentials
+    from wmlclient.formats import SchemaRegistry
 
 
 def credentials(ctx: click.Context) -> Credentials:
@@ -48,6 +49,13 @@ def client(ctx: click.Context) -> Iterator[Client]:
 
     with Client._from_credentials(credentials(ctx)) as connected:
         yield connected
+
+
+def registries(ctx: click.Context) -> tuple[SchemaRegistry, ...]:
+    """The registries of schemas that those credentials name."""
+    from wmlclient.formats import SchemaRegistry
+
+    return SchemaRegistry.from_credentials(credentials(ctx).schema_registry)
 
 
 def as_json(ctx: click.Context) -> bool:

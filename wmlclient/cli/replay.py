@@ -80,7 +80,13 @@ def command(
         deployment = client.deployments.get(deployment_id)
         if version is not None and to is not None:
             found = deployment.replay(
-                version, to=to, since=since, against=against, label=label, connection=client.kafka
+                version,
+                to=to,
+                since=since,
+                against=against,
+                label=label,
+                connection=client.kafka,
+                registry=common.registries(ctx),
             )
             if common.as_json(ctx):
                 common.echo_json({**attrs.asdict(found), "flip_rate": found.flip_rate})

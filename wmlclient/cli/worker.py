@@ -23,6 +23,7 @@ from wmlclient.errors import LocalModeError, NotFoundError, PayloadError
 if TYPE_CHECKING:
     from wmlclient.connections import KafkaConnection
     from wmlclient.deployment import Deployment
+    from wmlclient.formats import SchemaRegistry
 
 _PULSE_SECONDS = 0.5
 #: A batch that is under way has so long to end after a signal.
@@ -38,7 +39,8 @@ _LOOK_SECONDS = 5.0
 def command(ctx: click.Context, deployment_id: str) -> None:
     """Share the work of a native stream, until it is stopped, or this is.
 
-    The model comes from the service; the credentials name the stream's Kafka, whose secrets the service never shows.
+    The model comes from the service; the credentials name the stream's Kafka and, where its formats have one with a
+    password, the registry of schemas (schema_registry), whose secrets the service never shows.
     """
     try:
         from wmlclient.runner.engine.ports import PortError
@@ -52,7 +54,8 @@ def command(ctx: click.Context, deployment_id: str) -> None:
     with common.client(ctx) as client, tempfile.TemporaryDirectory(prefix="wmlclient-worker-") as folder:
         deployment = client.deployments.get(deployment_id)
         _check(deployment)
-        spec = _spec(deployment, client.kafka, Path(folder))
+        registries = common.registries(ctx)
+        spec = _spec(deployment, client.kafka, registries, Path(folder))
         try:
             model = open_model(spec)
             # A name of its own each time: it leaves its partitions to the others when it ends.
@@ -63,7 +66,7 @@ def command(ctx: click.Context, deployment_id: str) -> None:
             done = threading.Event()
 
             def swap() -> None:
-                following = _spec(deployment, client.kafka, Path(folder))
+                following = _spec(deployment, client.kafka, registries, Path(folder))
                 loop.swap(following, open_model(following))
                 click.echo(f"scoring version {deployment.version} from the next batch on")
 
@@ -124,7 +127,9 @@ def _check(deployment: Deployment) -> None:
         )
 
 
-def _spec(deployment: Deployment, kafka: KafkaConnection, folder: Path) -> Any:
+def _spec(
+    deployment: Deployment, kafka: KafkaConnection, registries: tuple[SchemaRegistry, ...], folder: Path
+) -> Any:
     """The stream as a worker of the service gets it; the archive of its model is downloaded."""
     from wmlclient import streamspec
     from wmlclient.kafka_login import fields_of
@@ -138,7 +143,7 @@ def _spec(deployment: Deployment, kafka: KafkaConnection, folder: Path) -> Any:
     delivery: Any = deployment.delivery or "exactly_once"
     login = fields_of(kafka)
     ends = [KafkaEndpoint(kafka.brokers, topic.name, **login) for topic in topics_of(deployment, kafka)]
-    formats = stream_formats(streamspec.formats_body(deployment), schema)
+    formats = stream_formats(streamspec.formats_body(deployment, registries), schema)
     return StreamSpec(
         stream_id=deployment.id,
         model_dir=archive,

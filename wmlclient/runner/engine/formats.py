@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from .errors import Invalid, field_error, missing
 
@@ -20,12 +20,12 @@ class StreamFormats:
     """What a stream reads and writes; None for JSON with all that came in.
 
     Attributes:
-        source: As ``RecordFormat`` in the contract, with every default filled in.
+        source: As ``RecordFormat`` in the contract, with every default filled in. A registry's password may be in it.
         target: Likewise.
     """
 
-    source: dict[str, Any] | None = None
-    target: dict[str, Any] | None = None
+    source: dict[str, Any] | None = field(default=None, repr=False)
+    target: dict[str, Any] | None = field(default=None, repr=False)
 
 
 def stream_formats(body: Mapping[str, Any], schema: Mapping[str, Any] | None) -> StreamFormats:

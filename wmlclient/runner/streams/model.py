@@ -56,14 +56,14 @@ class Formats:
     """What a stream's records are.
 
     Attributes:
-        source: As ``RecordFormat`` in the contract; None for JSON.
+        source: As ``RecordFormat`` in the contract; None for JSON. A registry's password may be in it.
         target: Likewise.
         topic: The target's name, which its schema is registered by.
         plain: Whether what is scored is wanted as JSON, too.
     """
 
-    source: Mapping[str, Any] | None = None
-    target: Mapping[str, Any] | None = None
+    source: Mapping[str, Any] | None = field(default=None, repr=False)
+    target: Mapping[str, Any] | None = field(default=None, repr=False)
     topic: str = ""
     plain: bool = False
 
