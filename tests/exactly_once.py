@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, Producer
 from kafka_stand import endpoint_of
 from saved_models import TEXT_SCHEMA, text_pipeline
 
+from wmlclient import KafkaConnection
 from wmlclient.runner.broker import Broker
 from wmlclient.runner.engine.ports import KafkaEndpoint, StreamEvent, StreamSpec
 from wmlclient.runner.streams.clients import connection
@@ -55,6 +56,14 @@ def make_spec(broker: Broker, folder: Path, partitions: int = 1, **more: Any) ->
         model_digest="sha256:feed",
         **{"delivery": "exactly_once", "receipts": True, **more},
     )
+
+
+def topic_of(end: KafkaEndpoint) -> Any:
+    """The topic as the facade has it."""
+    connection = KafkaConnection(
+        brokers=end.brokers, user=end.user, password=end.password, security_protocol=end.security_protocol
+    )
+    return connection.topic(end.topic)
 
 
 def send(end: KafkaEndpoint, records: Iterable[Record], times: dict[bytes | None, int] | None = None) -> None:

@@ -19,6 +19,8 @@ TOPIC = "wml.source.topic"
 PARTITION = "wml.source.partition"
 OFFSET = "wml.source.offset"
 TIMESTAMP = "wml.source.timestamp"
+#: Which topic of that name, by the id that brokers give each: one that was deleted and made again has another.
+TOPIC_ID = "wml.source.topic.id"
 #: ``sha256:...`` of the archive of the model that scored, or refused, the record.
 DIGEST = "wml.model.digest"
 
@@ -38,7 +40,7 @@ def without_own(headers: Iterable[tuple[str, str | bytes | None]] | None) -> Hea
     return [(key, value) for key, value in headers or () if not key.startswith(OWN)]
 
 
-def source(topic: str, partition: int, offset: int, timestamp: int | None) -> Headers:
+def source(topic: str, partition: int, offset: int, timestamp: int | None, topic_id: str = "") -> Headers:
     """Where a record came from, as headers.
 
     >>> source("tweets", 0, 7, None)
@@ -49,7 +51,11 @@ def source(topic: str, partition: int, offset: int, timestamp: int | None) -> He
         (PARTITION, b"%d" % partition),
         (OFFSET, b"%d" % offset),
     ]
-    return found if timestamp is None else [*found, (TIMESTAMP, b"%d" % timestamp)]
+    if timestamp is not None:
+        found.append((TIMESTAMP, b"%d" % timestamp))
+    if topic_id:
+        found.append((TOPIC_ID, topic_id.encode()))
+    return found
 
 
 def group(stream_id: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 from wmlclient.records import KafkaRecord
 from wmlclient.topics import KafkaTopic, _admin, _kafka, _open, _translated
@@ -21,7 +23,8 @@ def group_ranges(topic: KafkaTopic, group: str, since_ms: int) -> dict[int, tupl
         since_ms: Milliseconds since 1970.
 
     Returns:
-        Empty for a group that has committed nothing.
+        Empty for a group that has committed nothing. A partition whose offset is that of a topic which had this name
+        before is left out.
 
     Raises:
         BrokerError: Kafka refuses, or does not answer.
@@ -30,10 +33,11 @@ def group_ranges(topic: KafkaTopic, group: str, since_ms: int) -> dict[int, tupl
     with _translated(topic.connection, topic.name):
         with _admin(topic.connection) as admin:
             offsets = admin.list_group_offsets(group)[group]
+            id = _id(admin, topic.name)
         ends = {
             partition: found.offset
             for partition, found in offsets.items()
-            if partition.topic == topic.name and found.offset >= 0
+            if partition.topic == topic.name and found.offset >= 0 and same_topic(found.metadata, id)
         }
         if not ends:
             return {}
@@ -46,6 +50,35 @@ def group_ranges(topic: KafkaTopic, group: str, since_ms: int) -> dict[int, tupl
         partition.partition: (min(begun[partition].offset, end) if begun.get(partition) else end, end)
         for partition, end in ends.items()
     }
+
+
+def topic_id(topic: KafkaTopic) -> str | None:
+    """The id that the brokers gave a topic; None for brokers that give none.
+
+    Raises:
+        BrokerError: Kafka refuses, or does not answer.
+    """
+    with _translated(topic.connection, topic.name), _admin(topic.connection) as admin:
+        return _id(admin, topic.name)
+
+
+def same_topic(told: str | None, id: str | None) -> bool:
+    """Whether what a stream tells of its source can mean the topic of an id.
+
+    Args:
+        told: The id that it committed or wrote; none where its engine knows no ids.
+        id: The topic's id, or None.
+    """
+    # librdkafka writes an id in the other alphabet of base64, and commits the end of the text, too.
+    given = (told or "").rstrip("\0").replace("+", "-").replace("/", "_")
+    return not given or id is None or given == id
+
+
+def _id(admin: Any, name: str) -> str | None:
+    (found,) = admin.describe_topics([name])
+    given = found.get("topic_id")
+    id = given if isinstance(given, UUID) else UUID(str(given)) if given else None
+    return base64.urlsafe_b64encode(id.bytes).decode().rstrip("=") if id is not None and id.int else None
 
 
 def leaders(topic: KafkaTopic) -> dict[int, int]:

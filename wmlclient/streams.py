@@ -1,32 +1,27 @@
-"""What a stream leaves in Kafka, read back: dead letters, receipts, and the proof that nothing is missing or double."""
+"""What a deployment does as a stream, and what that leaves in Kafka, read back: dead letters and receipts."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast, overload
 
 from attrs import frozen
 
-from wmlclient import display, envelope
+from wmlclient import envelope
 from wmlclient.errors import ConfigError, PayloadError, WaitTimeoutError
 from wmlclient.progress import StreamProgress
 from wmlclient.records import KafkaRecord
 from wmlclient.waiting import poll
 
 if TYPE_CHECKING:
+    from wmlclient.audits import Audit
     from wmlclient.connections import KafkaConnection
     from wmlclient.deployment import Deployment
     from wmlclient.formats import SchemaRegistry
     from wmlclient.replays import Replay
     from wmlclient.topics import KafkaTopic
     from wmlclient.versions import ModelVersion
-
-#: Partition and offset of a record of the source.
-Place = tuple[int, int]
-
-_SHOWN = 20
 
 
 class StreamCalls:
@@ -66,7 +61,8 @@ class StreamCalls:
     def audit(self, connection: KafkaConnection | None = None) -> Audit:
         """Proves that each record of the source has one result, up to where the stream has come.
 
-        Reads the source, the target and the dead letters; for streams with ``receipts=True``.
+        Reads the source, the target and the dead letters; for streams with ``receipts=True``. Results of a source that
+        was deleted and made again since are left out, and counted, where the native engine runs the stream.
 
         Args:
             connection: as for :meth:`dead_letters`.
@@ -78,6 +74,8 @@ class StreamCalls:
             >>> print(stream.audit())                                  # doctest: +SKIP
             1,000 records in, 990 scored, 10 dead letters: 0 missing, 0 double
         """
+        from wmlclient.audits import audited
+
         return audited(self._deployment, connection)
 
     def _wait_for_version(self, version_id: str, timeout: float | None) -> Deployment:
@@ -222,49 +220,6 @@ class DeadLetter:
         )
 
 
-@frozen
-class Audit:
-    """A range of a stream's source, and what became of it.
-
-    Attributes:
-        inputs: records of the source in the range.
-        outputs: scored records made of them.
-        dead_letters: dead letters made of them.
-        missing: sources without a result, as partition and offset.
-        double: sources with more than one.
-        ranges: by partition, first offset and the one after the last.
-    """
-
-    inputs: int
-    outputs: int
-    dead_letters: int
-    missing: tuple[Place, ...]
-    double: tuple[Place, ...]
-    ranges: dict[int, tuple[int, int]]
-
-    @property
-    def ok(self) -> bool:
-        """Whether every record has exactly one result."""
-        return not self.missing and not self.double
-
-    def __str__(self) -> str:
-        head = (
-            f"{self.inputs:,} records in, {self.outputs:,} scored, {self.dead_letters:,} dead letters: "
-            f"{len(self.missing):,} missing, {len(self.double):,} double"
-        )
-        lines = [head]
-        for word, places in (("missing", self.missing), ("double", self.double)):
-            lines += [f"  {word}: partition {p}, offset {o}" for p, o in places[:_SHOWN]]
-            if len(places) > _SHOWN:
-                lines.append(f"  {word}: and {len(places) - _SHOWN:,} more")
-        return "\n".join(lines)
-
-    def _repr_html_(self) -> str:
-        return display.card(
-            "Audit", [("result", "complete" if self.ok else "NOT complete"), ("found", str(self))]
-        )
-
-
 def letters_of(topic: KafkaTopic, source: str | None = None) -> Iterator[DeadLetter]:
     """The dead letters that are in a topic now, oldest first in each partition.
 
@@ -276,60 +231,6 @@ def letters_of(topic: KafkaTopic, source: str | None = None) -> Iterator[DeadLet
         letter = DeadLetter._of(record)
         if source is None or letter.topic == source:
             yield letter
-
-
-def audit(
-    source: KafkaTopic,
-    target: KafkaTopic,
-    letters: KafkaTopic | None,
-    ranges: dict[int, tuple[int, int]] | None,
-) -> Audit:
-    """Compare what came in with what went out.
-
-    Args:
-        source: The source topic.
-        target: The target topic, with receipts.
-        letters: The dead-letter topic, where there is one.
-        ranges: By partition of the source, first offset and the one after the last; None for all there is.
-
-    Raises:
-        PayloadError: Records of the target have no receipts.
-    """
-
-    def inside(partition: int, offset: int) -> bool:
-        if ranges is None:
-            return True
-        first, end = ranges.get(partition, (0, 0))
-        return first <= offset < end
-
-    came = {(r.partition, r.offset) for r in source.read() if inside(r.partition, r.offset)}
-    outputs = _results(target, source.name, inside)
-    dead = _results(letters, source.name, inside) if letters is not None else Counter()
-    counted = outputs + dead
-    if came and not outputs and any(envelope.OFFSET not in record.headers for record in target.read()):
-        raise PayloadError(
-            f"The records of {target.name!r} have no receipts, so that nobody can tell what they were made of. "
-            "Deploy the stream with receipts=True."
-        )
-    return Audit(
-        inputs=len(came),
-        outputs=sum(outputs.values()),
-        dead_letters=sum(dead.values()),
-        missing=tuple(sorted(came - counted.keys())),
-        double=tuple(sorted(place for place, times in counted.items() if times > 1)),
-        ranges=ranges or {},
-    )
-
-
-def _results(topic: KafkaTopic, source: str, inside: Any) -> Counter[Place]:
-    found: Counter[Place] = Counter()
-    for record in topic.read():
-        headers = record.headers
-        if headers.get(envelope.TOPIC) == source.encode() and envelope.OFFSET in headers:
-            place = (int(headers[envelope.PARTITION]), int(headers[envelope.OFFSET]))
-            if inside(*place):
-                found[place] += 1
-    return found
 
 
 def replay(letters: KafkaTopic, source: KafkaTopic, group: str, stages: Collection[str] | None) -> int:
@@ -381,11 +282,3 @@ def since_of(deployment: Deployment) -> int:
 def group_of(deployment: Deployment) -> str:
     """The consumer group of a stream; with Spark, the one that shows how far it has come."""
     return envelope.group(deployment.id)
-
-
-def audited(deployment: Deployment, connection: KafkaConnection | None) -> Audit:
-    """See :meth:`wmlclient.Deployment.audit`."""
-    from wmlclient.groups import group_ranges
-
-    source, target, letters = topics_of(deployment, connection)
-    return audit(source, target, letters, group_ranges(source, group_of(deployment), since_of(deployment)))

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
-from exactly_once import SCHEMA, headers_of, lost_and_double, make_topic, places, read, send, tweet
+from exactly_once import SCHEMA, headers_of, lost_and_double, make_topic, places, read, send, topic_of, tweet
 from stream_stand import StreamStand
 from waiting import eventually
 
+from wmlclient.audits import Audit, audit
+from wmlclient.envelope import group
+from wmlclient.groups import group_ranges
 from wmlclient.runner.engine.ports import StreamSpec
 from wmlclient.runner.streams.clients import connection
 from wmlclient.testing import poison_records
@@ -80,10 +83,27 @@ def test_sources_that_are_deleted_and_made_again_are_read_from_their_first_recor
         found = read(spec.target, 1)
         return found if keys <= {record.key() for record in found} else []
 
+    def audited(spec: StreamSpec) -> Audit:
+        source, target, letters = (topic_of(end) for end in (spec.source, spec.target, spec.dead_letter))
+
+        def all_of_it() -> dict[int, tuple[int, int]] | None:
+            ranges = group_ranges(source, group(spec.stream_id), spec.created_at_ms)
+            return ranges if sum(end for _, end in ranges.values()) == 120 else None
+
+        found = audit(source, target, letters, eventually(all_of_it, 30, stand.logs))
+        assert found.inputs == 120
+        return found
+
     begin(once)
     begin(least)
     again(once, 3)
     again(least, 1)
     assert len(eventually(lambda: scored(once), 60, stand.logs)) == 170
     eventually(lambda: scored(least), 60, stand.logs)
+    # An audit speaks of the topics as they are, and says what it left out.
+    found = {spec.delivery: audited(spec) for spec in (once, least)}
+    told = found["exactly_once"]
+    assert (told.ok, told.outputs, told.left_out) == (True, 120, 50)
+    assert "50 results of a topic that had" in str(told)
+    assert (found["at_least_once"].missing, found["at_least_once"].left_out >= 50) == ((), True)
     assert {kind for heard in stand.heard.values() for kind in heard.kinds()} == {"running"}

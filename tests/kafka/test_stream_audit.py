@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-from exactly_once import Heard, headers_of, make_spec, read, send, tweet
+from exactly_once import Heard, headers_of, make_spec, read, send, topic_of, tweet
 from waiting import eventually
 
-from wmlclient import KafkaConnection, envelope, errors, streams
+from wmlclient import envelope, errors, streams
+from wmlclient.audits import audit
 from wmlclient.groups import group_ranges
 from wmlclient.runner.broker import Broker
-from wmlclient.runner.engine.ports import KafkaEndpoint
 from wmlclient.runner.streams.engine import NativeStreams
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
-
-
-def topic_of(end: KafkaEndpoint) -> Any:
-    connection = KafkaConnection(
-        brokers=end.brokers, user=end.user, password=end.password, security_protocol=end.security_protocol
-    )
-    return connection.topic(end.topic)
 
 
 def test_what_came_in_is_what_went_out_and_the_rest_is_told(broker: Broker, tmp_path: Path) -> None:
@@ -44,7 +36,7 @@ def test_what_came_in_is_what_went_out_and_the_rest_is_told(broker: Broker, tmp_
                 and found
             )
         )
-        found = streams.audit(source, target, letters, ranges)
+        found = audit(source, target, letters, ranges)
         assert found.ok
         assert (found.inputs, found.outputs, found.dead_letters) == (102, 100, 2)
         assert str(found).startswith("102 records in, 100 scored, 2 dead letters: 0 missing, 0 double")
@@ -56,7 +48,7 @@ def test_what_came_in_is_what_went_out_and_the_rest_is_told(broker: Broker, tmp_
         late = {partition: (first, end + 1) for partition, (first, end) in ranges.items()}
         engine.stop_stream(spec.stream_id)
         send(spec.source, [tweet(number) for number in range(200, 230)])
-        found = streams.audit(source, target, letters, late)
+        found = audit(source, target, letters, late)
         assert not found.ok
         assert found.double == (place,)
         assert found.missing == tuple((partition, end) for partition, (_, end) in sorted(ranges.items()))
@@ -83,4 +75,4 @@ def test_records_without_receipts_prove_nothing(broker: Broker, tmp_path: Path) 
     send(spec.target, [tweet(1)])
     source, target, letters = (topic_of(end) for end in (spec.source, spec.target, spec.dead_letter))
     with pytest.raises(errors.PayloadError, match="receipts=True"):
-        streams.audit(source, target, letters, {0: (0, 1)})
+        audit(source, target, letters, {0: (0, 1)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from wmlclient.streams import Audit, audit
+from wmlclient.audits import Audit, audit
 
 if TYPE_CHECKING:
     from wmlclient.topics import KafkaTopic

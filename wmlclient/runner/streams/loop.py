@@ -201,6 +201,7 @@ class StreamLoop:
         # Once only: what was read is this topic's. At least once: the look now and then will do, as what is read
         # from a new topic before it is read again.
         asked = self._source.begin() if self._spec.delivery == "exactly_once" else None
+        sender.topic_id = self._source.id or ""
         try:
             batch = sender.run(messages, now)
         except OneByOne as reason:

@@ -45,6 +45,9 @@ class Sender:
         model: Its model.
         target_bytes: How large a record the target topic takes.
         dead_bytes: How large a record the dead-letter topic takes.
+
+    Attributes:
+        topic_id: The id of the topic that the next records come from; empty where it is not known.
     """
 
     def __init__(self, spec: StreamSpec, model: RecordModel, target_bytes: int, dead_bytes: int) -> None:
@@ -53,6 +56,7 @@ class Sender:
         self._target_bytes = target_bytes
         self._dead_bytes = dead_bytes
         self._digest = spec.model_digest.encode()
+        self.topic_id = ""
 
     def run(self, messages: Sequence[Any], now: int) -> Batch:
         """Score some records.
@@ -119,12 +123,10 @@ class Sender:
             (envelope.DIGEST, self._digest),
         ]
 
-    @staticmethod
-    def _source(message: Any) -> envelope.Headers:
-        kind, timestamp = message.timestamp()
-        return envelope.source(
-            message.topic(), message.partition(), message.offset(), timestamp if kind else None
-        )
+    def _source(self, message: Any) -> envelope.Headers:
+        kind, at = message.timestamp()
+        place = message.topic(), message.partition(), message.offset(), at if kind else None
+        return envelope.source(*place, self.topic_id)
 
 
 def _size(value: bytes | None, key: bytes | None, headers: envelope.Headers | None) -> int:
