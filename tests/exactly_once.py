@@ -6,7 +6,7 @@ import itertools
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, Producer
 from kafka_stand import endpoint_of
 from saved_models import TEXT_SCHEMA, text_pipeline
 
-from wmlclient import KafkaConnection
+from wmlclient import KafkaConnection, KafkaTopic
 from wmlclient.runner.broker import Broker
 from wmlclient.runner.engine.ports import KafkaEndpoint, StreamEvent, StreamSpec
 from wmlclient.runner.streams.clients import connection
@@ -37,13 +37,18 @@ def make_topic(end: KafkaEndpoint, partitions: int) -> None:
 
 def make_spec(broker: Broker, folder: Path, partitions: int = 1, **more: Any) -> StreamSpec:
     """A stream with topics of its own."""
-    model = folder / "text-model"
-    if not model.exists():
-        text_pipeline(model)
     name = f"n{next(_numbers)}-{time.time_ns()}"
     ends = [endpoint_of(broker, f"{name}-{part}") for part in ("in", "out", "dead")]
     for end in ends:
         make_topic(end, partitions)
+    return spec_of(name, ends, folder, **more)
+
+
+def spec_of(name: str, ends: Sequence[KafkaEndpoint], folder: Path, **more: Any) -> StreamSpec:
+    """A stream of some topics: source, target, dead letters."""
+    model = folder / "text-model"
+    if not model.exists():
+        text_pipeline(model)
     return StreamSpec(
         stream_id=name,
         model_dir=str(model),
@@ -56,6 +61,12 @@ def make_spec(broker: Broker, folder: Path, partitions: int = 1, **more: Any) ->
         model_digest="sha256:feed",
         **{"delivery": "exactly_once", "receipts": True, **more},
     )
+
+
+def endpoint_of_topic(topic: KafkaTopic) -> KafkaEndpoint:
+    """A topic of the facade as an engine has it."""
+    known = topic.connection
+    return KafkaEndpoint(known.brokers, topic.name, known.security_protocol, known.user, known.password)
 
 
 def topic_of(end: KafkaEndpoint) -> Any:

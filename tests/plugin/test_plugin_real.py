@@ -221,26 +221,3 @@ def test_a_broker_is_broken_and_mended(pytester: pytest.Pytester) -> None:
     )
 
     pytester.runpytest_subprocess(*STRICT, "--timeout", "120").assert_outcomes(passed=3)
-
-
-@pytest.mark.kafka
-def test_of_three_brokers_one_may_go(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(
-        """
-        def test_the_leader_goes_and_another_one_leads(kafka_cluster):
-            topic = kafka_cluster.topic("led")
-            topic.send([{"id": 1}])
-            leader = kafka_cluster.leader(topic)
-            assert len(kafka_cluster.brokers) == len(kafka_cluster.nodes) == 3
-            leader.kill()
-            topic.send([{"id": 2}], timeout=60)
-            assert kafka_cluster.leader(topic).number != leader.number
-            assert [record.value["id"] for record in topic.read(2)] == [1, 2]
-
-        def test_it_is_back(kafka_cluster):
-            assert all(node.pid for node in kafka_cluster.nodes)
-            assert kafka_cluster.topic("again").send([{"id": 1}]) == 1
-        """
-    )
-
-    pytester.runpytest_subprocess(*STRICT, "--timeout", "180").assert_outcomes(passed=2)
