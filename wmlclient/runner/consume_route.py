@@ -101,7 +101,7 @@ async def _exchange(worker: Worker, body: bytes, seconds: float, files: list[str
         worker.kill()
 
     timer = loop.call_later(seconds, too_late)
-    answer = exchange.Answer()
+    answer, again = exchange.Answer(), False
     try:
         await loop.sock_sendall(connection, exchange.framed(body))
         while True:
@@ -109,7 +109,8 @@ async def _exchange(worker: Worker, body: bytes, seconds: float, files: list[str
             if not part:
                 break
             if answer.add(part):
-                return answer.body()
+                found, again = answer.body(), answer.again and not late
+                return found
     except exchange.BadAnswer as error:
         worker.kill()
         return orjson.dumps(exchange.failed(f"The request has failed: {error}.", files))
@@ -117,6 +118,6 @@ async def _exchange(worker: Worker, body: bytes, seconds: float, files: list[str
         pass
     finally:
         timer.cancel()
-        worker.release()
+        worker.release(again)
     reason = exchange.too_long(seconds) if late else await anyio.to_thread.run_sync(worker.why)
     return orjson.dumps(exchange.failed(reason, files))

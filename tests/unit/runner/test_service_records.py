@@ -44,7 +44,7 @@ class FakeWorker:
     def why(self) -> str:
         return "The request was ended: its process was killed by SIGKILL."
 
-    def release(self) -> None:
+    def release(self, again: bool = False) -> None:
         self.connection.close()
 
 

@@ -109,7 +109,7 @@ class Consumption:
         self._starting.shutdown(wait=True, cancel_futures=True)
 
     def lease(self, service: WebService) -> Worker | Future[Worker]:
-        """A fresh process for one request, at once or as soon as one is there.
+        """A process for one request, at once or as soon as one is there.
 
         The future fails with :class:`EngineError` or :class:`WorkersBusy` or :class:`WorkersEnded`.
 
@@ -195,6 +195,7 @@ class Consumption:
                 body["outputParameterDefinitions"],
                 body["outputFileNames"],
                 workspace,
+                bool(body.get("stateless")),
             )
             first = self.settings.workers if service.pool is None else max(1, service.pool["initial"])
             return factory.start(program, folder, first, self.settings.seconds)

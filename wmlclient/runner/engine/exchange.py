@@ -1,4 +1,7 @@
-"""A request to a worker and its answer: both JSON, each after eight bytes with its length."""
+"""A request to a worker and its answer: both JSON, each after eight bytes with its length.
+
+The first bit of an answer's length says whether the worker can take another request.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ import orjson
 from .workers import Worker
 
 LENGTH = struct.Struct("!Q")
+_AGAIN = 1 << 63
 #: Bytes of an answer that are taken.
 LARGEST = 256 << 20
 
@@ -22,9 +26,14 @@ class BadAnswer(Exception):
 
 
 class Answer:
-    """An answer as it comes in."""
+    """An answer as it comes in.
+
+    Attributes:
+        again: Whether its worker can take another request.
+    """
 
     def __init__(self) -> None:
+        self.again = False
         self._parts: list[bytes] = []
         self._size = 0
         self._length: int | None = None
@@ -39,7 +48,8 @@ class Answer:
         self._size += len(part)
         if self._length is None and self._size >= LENGTH.size:
             self._parts = [b"".join(self._parts)]
-            (self._length,) = LENGTH.unpack_from(self._parts[0])
+            (head,) = LENGTH.unpack_from(self._parts[0])
+            self._length, self.again = head & ~_AGAIN, bool(head & _AGAIN)
             if self._length > LARGEST:
                 raise BadAnswer(f"the answer is larger than {LARGEST >> 20} MiB")
         return self._length is not None and self._size >= self._length + LENGTH.size
@@ -92,7 +102,7 @@ def failed(reason: str, files: Sequence[str]) -> dict[str, Any]:
 def ask(worker: Worker, request: bytes, seconds: float, files: Sequence[str]) -> bytes:
     """Have a worker run a request, on the calling thread; the answer as JSON, a failed one where there is none."""
     connection, until = worker.connection, time.monotonic() + seconds
-    waiting, answer = memoryview(framed(request)), Answer()
+    waiting, answer, again = memoryview(framed(request)), Answer(), False
     events = select.poll()
     try:
         while True:
@@ -109,14 +119,15 @@ def ask(worker: Worker, request: bytes, seconds: float, files: Sequence[str]) ->
                 if not part:
                     return orjson.dumps(failed(worker.why(), files))
                 if answer.add(part):
-                    return answer.body()
+                    body, again = answer.body(), answer.again
+                    return body
     except BadAnswer as error:
         worker.kill()
         return orjson.dumps(failed(f"The request has failed: {error}.", files))
     except OSError:
         return orjson.dumps(failed(worker.why(), files))
     finally:
-        worker.release()
+        worker.release(again)
 
 
 def too_long(seconds: float) -> str:

@@ -147,6 +147,7 @@ class ServiceStreams:
             snapshot=None if service.digest is None else str(self._archives.path(service.digest)),
             copies=self._copies if service.pool is None else service.pool["most"],
             seconds=RECORD_SECONDS,
+            stateless=bool(body.get("stateless")),
         )
 
 

@@ -245,6 +245,8 @@ def _members(request: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("inputParameterDefinitions", "outputParameterDefinitions"):
         if request.get(name) is not None:
             found[name] = parameters.definitions(request[name], name)
+    if request.get("stateless") is not None:
+        found["stateless"] = request["stateless"]
     if request.get("outputFileNames") is not None:
         found["outputFileNames"] = [workfiles.check_name(name) for name in request["outputFileNames"]]
     return found

@@ -1,4 +1,4 @@
-"""What web services ask of the outside: warm processes, of which each request gets a fresh one.
+"""What web services ask of the outside: warm processes, of which each request gets one to itself.
 
 The engine knows these Protocols only; the real ones are handed in by :mod:`wmlclient.runner.compose`.
 """
@@ -32,6 +32,7 @@ class Program:
         outputs: Its outputs.
         files: Names of files that go into the answer.
         workspace: The saved workspace that it starts from, or None.
+        stateless: Whether a process may run many requests, and ``init`` only once.
     """
 
     code: str
@@ -40,6 +41,7 @@ class Program:
     outputs: list[dict[str, str]]
     files: list[str]
     workspace: Path | None = None
+    stateless: bool = False
 
 
 @frozen
@@ -47,7 +49,7 @@ class StreamProgram:
     """A service that a stream runs for each record; plain data, since it travels to the stream's workers.
 
     Attributes:
-        code, init, inputs, outputs: As in :class:`Program`.
+        code, init, inputs, outputs, stateless: As in :class:`Program`.
         snapshot: The zip of its snapshot, or None.
         copies: How many records of a worker are run at once.
         seconds: Seconds that one record may take, of the clock and of CPU.
@@ -60,10 +62,11 @@ class StreamProgram:
     snapshot: str | None
     copies: int
     seconds: float
+    stateless: bool = False
 
 
 class Worker(Protocol):
-    """A process that runs one request and ends."""
+    """A process that runs one request and ends, or waits for another one where its service is stateless."""
 
     @property
     def connection(self) -> socket.socket:
@@ -78,8 +81,12 @@ class Worker(Protocol):
         """Why it ended without an answer."""
         ...
 
-    def release(self) -> None:
-        """Let go of it; always called, once."""
+    def release(self, again: bool = False) -> None:
+        """Let go of it; always called, once.
+
+        Args:
+            again: Whether it has answered, and said that it can take another request.
+        """
         ...
 
 
@@ -97,7 +104,7 @@ class Workers(Protocol):
         ...
 
     def lease(self) -> Worker | Future[Worker]:
-        """A fresh process, at once or as soon as one is there.
+        """A process, at once or as soon as one is there.
 
         The future fails with :class:`WorkersEnded`, as this does, or with :class:`WorkersBusy`.
         """

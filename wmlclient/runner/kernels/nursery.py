@@ -11,12 +11,15 @@ import select
 import signal
 import socket
 import struct
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-#: Before each message: its length.
+#: Before each message: its length; before an answer of a process that can take another request, with the bit ``AGAIN``.
 LENGTH = struct.Struct("!Q")
+AGAIN = 1 << 63
 #: On the control socket: what, which copy, and with ``ENDED`` how it ended.
 CONTROL = struct.Struct("!BIi")
 READY, ENDED, KILL, COPIES = range(4)
@@ -46,6 +49,31 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
         parts.append(part)
         missing -= len(part)
     return b"".join(parts)
+
+
+def send(connection: socket.socket, answer: bytes, last: bool) -> None:
+    """Send an answer, and say whether another request may come."""
+    connection.sendall(LENGTH.pack(len(answer) | (0 if last else AGAIN)) + answer)
+
+
+def traces() -> tuple[object, ...]:
+    """What tells that a request has left something: threads, processes, files, folders, another environment."""
+    kept, children, threads = os.environ.copy(), "", threading.active_count()
+    try:
+        if sys.platform == "linux":
+            with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+                children = file.read()
+            threads = len(os.listdir("/proc/self/task"))
+        return (
+            os.getcwd(),
+            sorted(os.listdir(".")),
+            os.listdir(kept.get("TMPDIR", ".")),
+            children,
+            threads,
+            kept,
+        )
+    except OSError:  # a folder is gone
+        return (object(),)
 
 
 class Nursery:

@@ -1,7 +1,8 @@
 """The process of a web service: warmed once, then copied for each request.
 
 It loads the snapshot and imports what the code imports, and keeps some copies of itself (forks) waiting. Each copy
-runs one request and ends, so no request sees what another has left in memory or in the working directory.
+runs one request and ends, so no request sees what another has left in memory or in the working directory. Copies of a
+service that is said to be stateless run many, until one of them leaves something behind.
 
 A program of its own: ``python serving.py CONTROL_FD SPEC_FILE``. Over the control socket the runner gets a socket to
 each copy; a request and its answer are JSON after eight bytes with their length.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import contextlib
 import gc
 import importlib
 import importlib.util
@@ -30,6 +32,8 @@ from typing import Any
 _PR_SET_CHILD_SUBREAPER = 36
 #: The interpreter fits code to what it is used for in its first runs.
 _REHEARSALS = 20
+#: Requests that a copy of a stateless service runs at most: what leaks comes to an end, too.
+_MOST_RUNS = 10_000
 
 State = dict[str, tuple[int, int, int]]
 
@@ -50,7 +54,8 @@ class Service:
     """The code of a service, ready to be run.
 
     Args:
-        about: What to run: ``code``, ``initCode``, ``inputs``, ``outputs``, ``files``, ``workspace`` (a file or None).
+        about: What to run: ``code``, ``initCode``, ``inputs``, ``outputs``, ``files``, ``workspace`` (a file or None),
+            ``stateless``.
         words: The module :mod:`workspace`.
     """
 
@@ -64,6 +69,7 @@ class Service:
         self._module = types.ModuleType("__main__")
         sys.modules["__main__"] = self._module
         self._programs: list[types.CodeType] = []
+        self._names: dict[str, Any] | None = None
         self._broken: str | None = None
         try:
             for name in ("initCode", "code"):
@@ -124,21 +130,34 @@ class Service:
         self._broken = "a rehearsal"
         for _ in range(_REHEARSALS):
             here, there = socket.socketpair()
-            with here, there:
+            with here, there, contextlib.suppress(EOFError):
                 there.sendall(request)
+                there.shutdown(socket.SHUT_WR)
                 run(here)
-        self._broken, (sys.stdout, sys.stderr) = broken, streams
+        self._broken, self._names, (sys.stdout, sys.stderr) = broken, None, streams
         for what, value in limits.items():
             resource.setrlimit(what, value)
 
+    def begin(self) -> None:
+        """Run the ``initCode`` of a stateless service, before any request; each then finds the names that it left."""
+        if self._broken is None and len(self._programs) > 1:
+            try:
+                exec(self._programs.pop(0), vars(self._module))  # noqa: S102 - what a service is
+            except BaseException as problem:
+                self._broken = _said(problem)
+        self._names = dict(vars(self._module))
+
     def answer(self, request: bytes, before: State) -> bytes:
-        """Run the code for a request; once."""
+        """Run the code for a request; once, where the service is not stateless."""
         console = _Console(self._most)
         sys.stdout = sys.stderr = console
         outputs: dict[str, Any] = {}
         error = self._broken
         if error is None:
             space = vars(self._module)
+            if self._names is not None:
+                space.clear()
+                space.update(self._names)
             try:
                 space.update(self._given(json.loads(request)))
                 for program in self._programs:
@@ -245,6 +264,16 @@ def _encoded(name: str) -> str | None:
     return base64.b64encode(path.read_bytes()).decode("ascii")
 
 
+def limit(seconds: int, memory: int) -> None:
+    """Let this process use so many more seconds of CPU, and so many bytes in all."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    seconds += int(used.ru_utime + used.ru_stime)
+    for what, value in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_DATA, memory)):
+        most = resource.getrlimit(what)[1]
+        soft = value if most == resource.RLIM_INFINITY else min(value, most)
+        resource.setrlimit(what, (soft, most))
+
+
 def main(control: int, about_file: str) -> None:
     """Be the process of a service until the end."""
     about = json.loads(Path(about_file).read_text(encoding="utf-8"))
@@ -261,15 +290,26 @@ def main(control: int, about_file: str) -> None:
 
     def run(connection: socket.socket) -> None:
         service.rehearse()
+        if about["stateless"]:
+            return run_many(connection)
         before = state()
         request = nursery.received(connection)
-        seconds, memory = about["seconds"], about["memory"]
-        for what, value in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_DATA, memory)):
-            most = resource.getrlimit(what)[1]
-            soft = value if most == resource.RLIM_INFINITY else min(value, most)
-            resource.setrlimit(what, (soft, most))
-        answer = service.answer(request, before)
-        connection.sendall(nursery.LENGTH.pack(len(answer)) + answer)
+        limit(about["seconds"], about["memory"])
+        nursery.send(connection, service.answer(request, before), last=True)
+
+    def run_many(connection: socket.socket) -> None:
+        limit(about["seconds"], about["memory"])
+        service.begin()
+        before, traces = state(), nursery.traces()
+        for left in reversed(range(_MOST_RUNS)):
+            request = nursery.received(connection)
+            answer = service.answer(request, before)
+            last = not left or nursery.traces() != traces or state() != before
+            if not last:
+                limit(about["seconds"], about["memory"])
+            nursery.send(connection, answer, last)
+            if last:
+                return
 
     service.warm(run, nursery.LENGTH.pack(2) + b"{}")
     # What is there now is never looked through again, so copies share it.

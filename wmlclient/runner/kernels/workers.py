@@ -98,6 +98,7 @@ class _Workers:
             "inputs": program.inputs,
             "outputs": program.outputs,
             "files": program.files,
+            "stateless": program.stateless,
             "workspace": None if program.workspace is None else str(program.workspace),
             "requests": str(folder / "requests"),
             "copies": count,
@@ -272,11 +273,26 @@ class _Workers:
         self.kill(id)
         return "The request was ended: it closed its connection without an answer."
 
-    def released(self) -> None:
-        """One request has ended."""
+    def released(self, leased: _Leased, again: bool) -> None:
+        """One request has ended, and its process as well unless it is to take another one."""
+        waiting: Future[Worker] | None = None
         with self._lock:
             self._out -= 1
+            at_hand = self._out + len(self._ready)
+            again = again and self._reason is None and not self._retired and at_hand < self._count
+            while again and self._waiting and waiting is None:
+                first = self._waiting.popleft()
+                waiting = first if first.set_running_or_notify_cancel() else None
+            if waiting is not None:
+                self._out += 1
+            elif again:
+                # What has just run has its memory at hand.
+                self._ready.appendleft(leased)
             over = self._retired and self._out == 0 and not self._waiting
+        if waiting is not None:
+            waiting.set_result(leased)
+        elif not again:
+            leased.connection.close()
         if over:
             threading.Thread(target=self.close, name="service-end", daemon=True).start()
 
@@ -298,10 +314,9 @@ class _Leased:
         """See :class:`Worker`."""
         return self._workers.why(self._id)
 
-    def release(self) -> None:
+    def release(self, again: bool = False) -> None:
         """See :class:`Worker`."""
-        self.connection.close()
-        self._workers.released()
+        self._workers.released(self, again)
 
 
 def _readable(connection: socket.socket, seconds: float) -> None:

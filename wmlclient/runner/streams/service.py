@@ -200,7 +200,15 @@ class ServiceModel:
                 workspace = folder / "workspace.dill"
                 snapshots.unpack(Path(program.snapshot), work, workspace)
             return self._factory.start(
-                Program(program.code, program.init, program.inputs, program.outputs, [], workspace),
+                Program(
+                    program.code,
+                    program.init,
+                    program.inputs,
+                    program.outputs,
+                    [],
+                    workspace,
+                    program.stateless,
+                ),
                 folder,
                 program.copies,
                 program.seconds,

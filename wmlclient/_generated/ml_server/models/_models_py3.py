@@ -582,6 +582,9 @@ class PublishWebServiceRequest(msrest.serialization.Model):
     :vartype init_code: str
     :ivar output_file_names: Files that the code writes, to be answered.
     :vartype output_file_names: list[str]
+    :ivar stateless: Whether a process may run many requests; false by default. Not in Microsoft's
+     services.
+    :vartype stateless: bool
     """
 
     _attribute_map = {
@@ -594,6 +597,7 @@ class PublishWebServiceRequest(msrest.serialization.Model):
         "runtime_type": {"key": "runtimeType", "type": "str"},
         "init_code": {"key": "initCode", "type": "str"},
         "output_file_names": {"key": "outputFileNames", "type": "[str]"},
+        "stateless": {"key": "stateless", "type": "bool"},
     }
 
     def __init__(
@@ -608,6 +612,7 @@ class PublishWebServiceRequest(msrest.serialization.Model):
         runtime_type: Optional[Union[str, "_models.WebServiceRuntimeType"]] = None,
         init_code: Optional[str] = None,
         output_file_names: Optional[List[str]] = None,
+        stateless: Optional[bool] = None,
         **kwargs: Any
     ) -> None:
         """
@@ -631,6 +636,9 @@ class PublishWebServiceRequest(msrest.serialization.Model):
         :paramtype init_code: str
         :keyword output_file_names: Files that the code writes, to be answered.
         :paramtype output_file_names: list[str]
+        :keyword stateless: Whether a process may run many requests; false by default. Not in
+         Microsoft's services.
+        :paramtype stateless: bool
         """
         super().__init__(**kwargs)
         self.snapshot_id = snapshot_id
@@ -642,6 +650,7 @@ class PublishWebServiceRequest(msrest.serialization.Model):
         self.runtime_type = runtime_type
         self.init_code = init_code
         self.output_file_names = output_file_names
+        self.stateless = stateless
 
 
 class RenewTokenRequest(msrest.serialization.Model):
@@ -897,6 +906,9 @@ class WebService(msrest.serialization.Model):  # pylint: disable=too-many-instan
      list[~wmlclient._generated.ml_server.models.ParameterDefinition]
     :ivar output_file_names: Files that the code writes, to be answered.
     :vartype output_file_names: list[str]
+    :ivar stateless: Whether a process may run many requests; there where it was given. Not in
+     Microsoft's services.
+    :vartype stateless: bool
     :ivar my_permission_on_service: ``read/write`` or ``read only``.
     :vartype my_permission_on_service: str
     """
@@ -920,6 +932,7 @@ class WebService(msrest.serialization.Model):  # pylint: disable=too-many-instan
         "input_parameter_definitions": {"key": "inputParameterDefinitions", "type": "[ParameterDefinition]"},
         "output_parameter_definitions": {"key": "outputParameterDefinitions", "type": "[ParameterDefinition]"},
         "output_file_names": {"key": "outputFileNames", "type": "[str]"},
+        "stateless": {"key": "stateless", "type": "bool"},
         "my_permission_on_service": {"key": "myPermissionOnService", "type": "str"},
     }
 
@@ -939,6 +952,7 @@ class WebService(msrest.serialization.Model):  # pylint: disable=too-many-instan
         input_parameter_definitions: Optional[List["_models.ParameterDefinition"]] = None,
         output_parameter_definitions: Optional[List["_models.ParameterDefinition"]] = None,
         output_file_names: Optional[List[str]] = None,
+        stateless: Optional[bool] = None,
         my_permission_on_service: Optional[str] = None,
         **kwargs: Any
     ) -> None:
@@ -971,6 +985,9 @@ class WebService(msrest.serialization.Model):  # pylint: disable=too-many-instan
          list[~wmlclient._generated.ml_server.models.ParameterDefinition]
         :keyword output_file_names: Files that the code writes, to be answered.
         :paramtype output_file_names: list[str]
+        :keyword stateless: Whether a process may run many requests; there where it was given. Not in
+         Microsoft's services.
+        :paramtype stateless: bool
         :keyword my_permission_on_service: ``read/write`` or ``read only``.
         :paramtype my_permission_on_service: str
         """
@@ -988,6 +1005,7 @@ class WebService(msrest.serialization.Model):  # pylint: disable=too-many-instan
         self.input_parameter_definitions = input_parameter_definitions
         self.output_parameter_definitions = output_parameter_definitions
         self.output_file_names = output_file_names
+        self.stateless = stateless
         self.my_permission_on_service = my_permission_on_service
 
 
