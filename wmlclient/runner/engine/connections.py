@@ -13,6 +13,7 @@ from wmlclient.wire import SPARK_SERVICE_HEADER, decode_spark_service
 
 from .errors import Invalid, field_error, missing
 from .ports import KafkaEndpoint
+from .texts import is_text
 
 MASK = "********"
 
@@ -21,8 +22,6 @@ _BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,253}):([0-9]{1,5})")
 _MASTER = re.compile(
     r"local(\[(\*|[1-9][0-9]{0,3})(,[1-9][0-9]{0,3})?\])?|yarn|(spark|k8s)://[A-Za-z0-9._:,/\[\]-]+"
 )
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_PEM_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 # What may be shown; every other text of a connection is masked, so that a member nobody thought of leaks nothing.
 _SHOWN = frozenset(
@@ -213,8 +212,7 @@ def _login(connection: Mapping[str, Any], where: str) -> dict[str, Any]:
             )
     given: dict[str, Any] = {name: connection.get(name) or None for name in FIELDS}
     for name, value in given.items():
-        lines = _PEM_CONTROL if name in ("ca", "certificate", "key") else _CONTROL
-        if value is not None and (not isinstance(value, str) or lines.search(value)):
+        if value is not None and not is_text(value, lines=name in ("ca", "certificate", "key")):
             raise field_error(f"{where}.{name}", f"`{where}.{name}` is not a line of text.")
     given |= defaults(given)
     wrong = problem(KafkaLogin(**given))

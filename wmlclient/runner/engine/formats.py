@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from attrs import field, frozen
 
 from .errors import Invalid, field_error, missing
+from .texts import is_address
 
 _TYPES = ("json", "text", "csv", "avro", "json_schema")
 _WITH_REGISTRY = ("avro", "json_schema")
-_URL = re.compile(r"https?://[^\s/@]+(/[^\s]*)?")
 
 
 @frozen
@@ -115,8 +114,7 @@ def _format(body: Mapping[str, Any], side: str, end: str) -> dict[str, Any] | No
 def _check_registry(given: Any, where: str) -> None:
     if not isinstance(given, Mapping):
         raise missing(where)
-    url = given.get("url")
-    if not isinstance(url, str) or not _URL.fullmatch(url):
+    if not is_address(given.get("url")):
         raise field_error(
             f"{where}.url", f"`{where}.url` is an address, http or https, without a login in it."
         )

@@ -38,6 +38,22 @@ _DEFINITION = re.compile(
 Rows = list[dict[str, Any]]
 
 
+@frozen
+class _Parts:
+    """What an iteration works with; see :class:`Iterations`."""
+
+    store: Store
+    contents: Contents
+    models: ModelService
+    deployments: DeploymentService
+    feedback: Feedback
+    spark: SparkPool
+    folders: Folders
+    scratch: Path
+    clock: Callable[[], int]
+    timeout: float
+
+
 class Iterations:
     """Runs iterations, one after the other, in the background.
 
@@ -67,16 +83,9 @@ class Iterations:
         clock: Callable[[], int] = now_ms,
         timeout: float = 3600.0,
     ) -> None:
-        self._store = store
-        self._contents = contents
-        self._models = models
-        self._deployments = deployments
-        self._feedback = feedback
-        self._spark = spark
-        self._folders = folders
-        self._scratch = scratch
-        self._clock = clock
-        self._timeout = timeout
+        self._parts = _Parts(
+            store, contents, models, deployments, feedback, spark, folders, scratch, clock, timeout
+        )
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="learning")
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -90,17 +99,19 @@ class Iterations:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _run(self, id: str, learning: Learning) -> None:
-        rows = self._store.learning
+        rows = self._parts.store.learning
         try:
-            rows.update(id, state="RUNNING", modified_at=self._clock())
-            message = _Run(self, id, learning).go()
-            rows.update(id, state="COMPLETED", message=message, modified_at=self._clock())
+            rows.update(id, state="RUNNING", modified_at=self._parts.clock())
+            message = _Run(self._parts, id, learning).go()
+            rows.update(id, state="COMPLETED", message=message, modified_at=self._parts.clock())
             logger.info("learning iteration %s is complete: %s", id, message)
         except (EngineError, PortError) as error:
             self._failed(id, error.code, error.message)
         except TimeoutError:
             self._failed(
-                id, "operation_timeout", f"Spark gave no answer within {self._timeout:.0f} s. Start another."
+                id,
+                "operation_timeout",
+                f"Spark gave no answer within {self._parts.timeout:.0f} s. Start another.",
             )
         except Exception as error:
             logger.exception("learning iteration %s failed", id)
@@ -112,8 +123,8 @@ class Iterations:
         logger.error("learning iteration %s has failed: %s (%s)", id, message, code)
         failure = [{"code": code, "message": message}]
         with suppress(Exception):  # the store is closed where the service is being ended
-            self._store.learning.update(
-                id, state="FAILED", failure=failure, message=message, modified_at=self._clock()
+            self._parts.store.learning.update(
+                id, state="FAILED", failure=failure, message=message, modified_at=self._parts.clock()
             )
 
 
@@ -121,15 +132,15 @@ class Iterations:
 class _Run:
     """One iteration."""
 
-    of: Iterations
+    of: _Parts
     id: str
     learning: Learning
 
     def go(self) -> str:
         """Do it; what came of it, in words."""
-        model, version = self.of._models.published(self.learning.model_id)
+        model, version = self.of.models.published(self.learning.model_id)
         body, defined = self.learning.body, self.learning.body["definition"]
-        rows = self.of._feedback.rows(model, self.learning)
+        rows = self.of.feedback.rows(model, self.learning)
         new = rows[self.learning.last_record :]
         self._update(records=len(new))
         least = body["min_feedback_data_size"]
@@ -139,7 +150,7 @@ class _Run:
                 f"There are {len(new)} rows of new feedback, and an iteration needs {least}. Send more, or change "
                 "`min_feedback_data_size`.",
             )
-        spark = self.of._spark.get(spark_master(self.learning.spark_service))
+        spark = self.of.spark.get(spark_master(self.learning.spark_service))
         spark.version()
         common = {"schema": training_schema(model), "method": defined["method"]}
         common["metrics"] = figures.spark_names(defined)
@@ -169,7 +180,7 @@ class _Run:
             )
         seen = [row for number, row in enumerate(new) if number % HOLD_OUT != HOLD_OUT - 1]
         known = self._training_data(model) + rows[: self.learning.last_record] + seen
-        target = self.of._scratch / self.id
+        target = self.of.scratch / self.id
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             told = self._job(
@@ -187,7 +198,7 @@ class _Run:
             shutil.rmtree(target, ignore_errors=True)
         self._update(version_id=trained.id, redeployed=False)
         self._measured("training", told["values"], trained.id)
-        self.of._store.learning.set_last_record(model.id, len(rows), self.of._clock())
+        self.of.store.learning.set_last_record(model.id, len(rows), self.of.clock())
         return self._deploy(model, trained, told)
 
     def _deploy(self, model: Model, trained: Version, told: dict[str, list[float]]) -> str:
@@ -198,9 +209,9 @@ class _Run:
             return f"trained anew; not deployed: {why}"
         url = f"/v3/ml_assets/models/{model.id}/versions/{trained.id}"
         patch = [{"op": "replace", "path": "/deployed_version/url", "value": url}]
-        moved: Sequence[Future[None]] = self.of._deployments.move_all(model.id, patch)
+        moved: Sequence[Future[None]] = self.of.deployments.move_all(model.id, patch)
         for each in moved:
-            each.result(self.of._timeout)
+            each.result(self.of.timeout)
         self._update(redeployed=True)
         return f"trained anew; {len(moved)} online deployments moved to the new version"
 
@@ -209,16 +220,16 @@ class _Run:
         body = {key: value for key, value in model.body.items() if key not in ("certificate", "evaluation")}
         some = _table(model, rows[:_SAMPLE])
         body["sample"] = {"fields": some["fields"], "values": some["values"]}
-        _, version = self.of._models.create_version(model.id, body)
-        pending = self.of._contents.receive()
+        _, version = self.of.models.create_version(model.id, body)
+        pending = self.of.contents.receive()
         try:
             with tarfile.open(fileobj=_Writer(pending.write), mode="w|gz") as archive:  # type: ignore[call-overload]
                 archive.add(folder, arcname=".")
         except BaseException:
             pending.discard()
             raise
-        self.of._models.upload(model.id, version.id, pending)
-        found = self.of._store.models.version(version.id)
+        self.of.models.upload(model.id, version.id, pending)
+        found = self.of.store.models.version(version.id)
         if found is None:  # the model was deleted meanwhile
             raise NotFound()
         return found
@@ -227,28 +238,28 @@ class _Run:
         # The second name is that of clients before January 2018.
         url = model.body.get("training_definition_url") or model.body.get("experiment_url")
         match = _DEFINITION.fullmatch(str(url or ""))
-        found = self.of._store.definitions.get(match.group(1)) if match else None
+        found = self.of.store.definitions.get(match.group(1)) if match else None
         if found is None or found.digest is None:
             raise Invalid(
                 "not_found",
                 "The model's training definition is not stored here, so it cannot be trained anew. Publish the model "
                 "with its pipeline.",
             )
-        return self.of._contents.folder(found.digest)
+        return self.of.contents.folder(found.digest)
 
     def _training_data(self, model: Model) -> Rows:
         reference = self.learning.body.get("training_data_reference")
         if not reference:
             return []
-        place = reference_place(reference, "training_data_reference", self.of._folders)
-        return self.of._feedback.table(model, place)
+        place = reference_place(reference, "training_data_reference", self.of.folders)
+        return self.of.feedback.table(model, place)
 
     def _folder(self, version: Version) -> Path:
         assert version.digest is not None
-        return self.of._contents.folder(version.digest)
+        return self.of.contents.folder(version.digest)
 
     def _job(self, spark: SparkRunner, op: str, **args: Any) -> dict[str, list[float]]:
-        told: dict[str, list[float]] = spark.job(op, args).result(self.of._timeout)
+        told: dict[str, list[float]] = spark.job(op, args).result(self.of.timeout)
         return told
 
     def _measured(self, phase: str, values: Sequence[float], version_id: str) -> None:
@@ -256,15 +267,15 @@ class _Run:
         evaluation = {
             "phase": phase,
             "values": [{**metric, "value": value} for metric, value in zip(metrics, values, strict=True)],
-            "timestamp": self.of._clock(),
+            "timestamp": self.of.clock(),
             "version_id": version_id,
         }
-        present: Iteration | None = self.of._store.learning.iteration(self.id)
+        present: Iteration | None = self.of.store.learning.iteration(self.id)
         if present is not None:
             self._update(evaluations=[*present.evaluations, evaluation])
 
     def _update(self, **changes: Any) -> None:
-        self.of._store.learning.update(self.id, **changes, modified_at=self.of._clock())
+        self.of.store.learning.update(self.id, **changes, modified_at=self.of.clock())
 
 
 def _why_not(wish: str) -> str:

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from .errors import Forbidden, Invalid, NotSupported, field_error, missing
 from .sql_places import is_table, table_place
+from .texts import is_address, is_text
 
 Format = Literal["csv", "json", "parquet", "delta"]
 
@@ -23,8 +24,6 @@ _FORMATS: dict[str, Format] = {
     "delta": "delta",
 }
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_URL = re.compile(r"https?://[^\s/@]+(/[^\s@]*)?")
 
 
 @frozen
@@ -123,7 +122,7 @@ def _place(body: Mapping[str, Any], side: str, end: str, folders: Folders) -> di
         return table_place(part, side, end, folders.check)
     kind = str(place.get("type") or ("cloudobjectstorage" if part.get("connection") else "file"))
     name = place.get("filename")
-    if not isinstance(name, str) or not name or _CONTROL.search(name):
+    if not is_text(name):
         raise missing(f"{where}.filename")
     found: dict[str, Any] = {
         "format": _format(place, name, where),
@@ -152,12 +151,12 @@ def _connection(given: Any, where: str) -> dict[str, str]:
     found = {}
     for name in ("url", "access_key", "secret_key"):
         value = given.get(name)
-        if not isinstance(value, str) or not value or _CONTROL.search(value):
+        if not is_text(value):
             raise missing(f"{where}.{name}")
         found[name] = value
     if "://" not in found["url"]:
         found["url"] = f"https://{found['url']}"
-    if not _URL.fullmatch(found["url"]):
+    if not is_address(found["url"]):
         raise field_error(
             f"{where}.url", f"`{where}.url` is not an http(s) address without user and password."
         )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .errors import field_error, missing
+from .texts import is_text
 
 #: What a request may call a database, and the kind of it.
 DATABASES = {
@@ -19,7 +20,6 @@ DATABASES = {
 _PORTS = {"db2": 50000, "postgresql": 5432}
 _TABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_$]{0,126}\.)?[A-Za-z_][A-Za-z0-9_$]{0,126}")
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\]")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def is_table(place: Mapping[str, Any]) -> bool:
@@ -70,6 +70,6 @@ def table_place(
 
 def _text(given: Mapping[str, Any], name: str, side: str) -> str:
     value = given.get(name)
-    if not isinstance(value, str) or not value or _CONTROL.search(value):
+    if not is_text(value):
         raise missing(f"{side}.connection.{name}")
     return value
