@@ -47,7 +47,18 @@ class StreamCalls:
         """How a stream does, asked for at each access: records, lag, latency. None while it tells nothing."""
         deployment = self._deployment.refresh()
         told = deployment._entity.stream
-        return StreamProgress._of(told) if told is not None else None
+        return StreamProgress._of(told, str(deployment.state)) if told is not None else None
+
+    def _glance(self) -> list[tuple[str, Any]]:
+        """What a notebook shows of it as a stream, as of the last look at the service."""
+        deployment = self._deployment
+        told = deployment._entity.stream
+        ends = [
+            ("delivery", deployment.delivery),
+            ("source", deployment.source),
+            ("target", deployment.target),
+        ]
+        return [*ends, *(StreamProgress._of(told)._rows() if told is not None else ())]
 
     def dead_letters(self, connection: KafkaConnection | None = None) -> list[DeadLetter]:
         """The stream's records that did not parse or score, as they are in the dead-letter topic now.

@@ -22,7 +22,12 @@ _COUNTERS = {
     "records_out": "Scored records written since the stream was started.",
     "dead_letters": "Records that went to the dead-letter topic since the stream was started.",
     "aborted": "Batches that were given up and read again.",
-    "restarts": "Workers that had to be replaced.",
+    "restarts": "How often workers had to be replaced, and the stream had to be started again.",
+}
+_RATES = {
+    "records_per_second": "Records read",
+    "records_out_per_second": "Scored records written",
+    "dead_letters_per_second": "Dead letters",
 }
 
 
@@ -71,9 +76,12 @@ def _families(engine: Engine) -> Iterator[Any]:
         name: CounterMetricFamily(f"wmlclient_stream_{name}", text, labels=_LABELS)
         for name, text in _COUNTERS.items()
     }
-    rate = GaugeMetricFamily(
-        "wmlclient_stream_records_per_second", "Records read a second, over the last seconds.", labels=_LABELS
-    )
+    rates = {
+        name: GaugeMetricFamily(
+            f"wmlclient_stream_{name}", f"{what} a second, over the last seconds.", labels=_LABELS
+        )
+        for name, what in _RATES.items()
+    }
     lag = GaugeMetricFamily(
         "wmlclient_stream_lag", "Records that wait in a partition.", labels=(*_LABELS, "partition")
     )
@@ -82,6 +90,11 @@ def _families(engine: Engine) -> Iterator[Any]:
         "From a record's timestamp to the end of its batch.",
         labels=(*_LABELS, "quantile"),
     )
+    trouble = GaugeMetricFamily(
+        "wmlclient_stream_last_error",
+        "The last trouble as a label; gone once a batch has gone well.",
+        labels=(*_LABELS, "error"),
+    )
     for deployment in engine.store.deployments.all():
         if deployment.kind != "stream":
             continue
@@ -89,15 +102,21 @@ def _families(engine: Engine) -> Iterator[Any]:
         running = float(deployment.status == "RUNNING")
         up.add_metric((*own, deployment.engine or "", deployment.status), running)
         told = engine.streams.progress(deployment.id)
+        last = (told or {}).get("last_error") or next(
+            (each["message"] for each in deployment.failure or ()), None
+        )
+        if last:
+            trouble.add_metric((*own, str(last)), 1.0)
         if told is None:
             continue
         for name, counter in counters.items():
             counter.add_metric(own, told.get(name, 0))
-        rate.add_metric(own, told.get("records_per_second", 0.0))
+        for name, rate in rates.items():
+            rate.add_metric(own, told.get(name, 0.0))
         for partition, waiting in (told.get("lag") or {}).items():
             lag.add_metric((*own, str(partition)), waiting)
         for quantile, share in (("0.5", "p50"), ("0.99", "p99")):
             milliseconds = (told.get("latency_ms") or {}).get(share)
             if milliseconds is not None:
                 latency.add_metric((*own, quantile), milliseconds / 1000)
-    yield from (up, *counters.values(), rate, lag, latency)
+    yield from (up, *counters.values(), *rates.values(), lag, latency, trouble)

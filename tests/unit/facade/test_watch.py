@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from wmlclient.cli.watch import Rates, _table, row
+from wmlclient.cli.watch import _HEADS, _table, row
 from wmlclient.streams import StreamProgress
 
 
@@ -18,34 +18,33 @@ def stream(progress: StreamProgress | None, **more: Any) -> Any:
 
 
 def test_a_line_says_it_all() -> None:
-    now = [0.0]
-    rates = Rates(lambda: now[0])
     told = StreamProgress(
         records_in=1_500,
         records_out=1_000,
         dead_letters=20,
         records_per_second=99.6,
+        records_out_per_second=80.0,
+        dead_letters_per_second=5.4,
         lag={0: 5, 1: 7},
         latency_ms={"p50": 4.0, "p99": 40.0},
         restarts=2,
+        last_error="broker down",
     )
-    assert row(stream(told), rates)[3:] == ("1,500", "100", "", "20", "", "12", "4", "40", "2", "")
-    now[0] = 2.0
-    later = StreamProgress(records_out=1_400, dead_letters=30, last_error="broker down")
-    found = row(stream(later), rates)
-    assert (found[5], found[7], found[12]) == ("200", "5", "broker down")
-    # Counted from its new start: a rate across it would be none.
-    now[0] = 3.0
-    assert row(stream(StreamProgress(records_out=10)), rates)[5] == ""
-    failed = row(stream(None, state="failed", errors=[{"message": "no [topic]"}]), rates)
+    numbers = ("1,500", "100", "80", "20", "5", "12 (0: 5, 1: 7)", "4", "40", "2")
+    assert row(stream(told)) == ("tweets", "native", "ready", *numbers, "broker down")
+    failed = row(stream(None, state="failed", errors=[{"message": "no [topic]"}]))
     assert (failed[2], failed[3], failed[12]) == ("failed", "", "no [topic]")
+    assert len(failed) == len(row(stream(told))) == len(_HEADS)
+
+
+def test_of_many_partitions_those_are_shown_for_which_most_waits() -> None:
+    lag = {number: number for number in range(10)}
+    assert row(stream(StreamProgress(lag=lag)))[8] == "45 (6: 6, 7: 7, 8: 8, 9: 9, ...)"
 
 
 def test_the_table_shows_names_as_they_are() -> None:
     console = Console(width=200, record=True, file=io.StringIO())
-    console.print(
-        _table([row(stream(None, name="[red]x[/red]", errors=[{"message": "no [topic]"}]), Rates())])
-    )
+    console.print(_table([row(stream(None, name="[red]x[/red]", errors=[{"message": "no [topic]"}]))]))
     text = console.export_text()
     assert "[red]x[/red]" in text
     assert "no [topic]" in text

@@ -39,7 +39,8 @@ WORKS = """
 assert task["spec"]["source"]["password"] == "s3cr3t" and task["lasting"]
 tell("running")
 tell("progress", records_in=10, records_out=9, dead_letters=1, lag={task["name"]: 3}, last_batch_at=5,
-     latency_ms={"p50": int(task["name"]) + 1, "p99": 9}, records_per_second=2.5, last_error=None)
+     latency_ms={"p50": int(task["name"]) + 1, "p99": 9}, records_per_second=2.5, last_error=None,
+     records_out_per_second=2.0, dead_letters_per_second=0.5)
 last()
 """
 
@@ -78,6 +79,7 @@ def test_what_the_workers_tell_is_put_together(world: World) -> None:
     assert len(world.told("running")) == 1
     assert (found["records_in"], found["records_out"], found["dead_letters"]) == (20, 18, 2)
     assert (found["lag"], found["records_per_second"]) == ({"0": 3, "1": 3}, 5.0)
+    assert (found["records_out_per_second"], found["dead_letters_per_second"]) == (4.0, 1.0)
     assert found["latency_ms"] == {"p50": 2, "p99": 9}
     pids = streams.pids("s1")
     assert len(pids) == 2

@@ -167,6 +167,30 @@ def test_a_driver_that_dies_is_replaced_after_growing_pauses_and_then_the_stream
     assert world.engine.deployments.get(id).status == "INITIALIZING"
 
 
+def test_accidents_are_told_until_a_batch_goes_well(world: Any, model_id: str) -> None:
+    def told() -> Any:
+        found = world.engine.streams.progress(id)
+        return found and (found["restarts"], found["last_error"], found.get("records_in"))
+
+    id = running(world, model_id)
+    assert told() is None
+    world.spark.tell(id, "failed", **DIED)
+    assert told() == (1, "The driver died.", None)
+    world.delay.run()
+    reach(world, id, "RUNNING")
+    world.spark.tell(id, "progress", records_in=0, batches=0, restarts=2, last_error=None)
+    assert told() == (3, "The driver died.", 0)
+    world.spark.tell(id, "progress", records_in=5, batches=1, restarts=2, last_error=None)
+    assert told() == (3, None, 5)
+    world.spark.tell(id, "progress", records_in=5, batches=1, restarts=2, last_error="its own")
+    assert told() == (3, "its own", 5)
+    # Counted since it was started.
+    world.engine.deployments.change(id, None, STOP)
+    world.engine.deployments.change(id, None, START)
+    reach(world, id, "RUNNING")
+    assert world.engine.streams.progress(id)["restarts"] == 2
+
+
 def test_a_stream_that_ran_soundly_has_all_its_tries_again(world: Any, model_id: str) -> None:
     id = running(world, model_id)
     for _ in range(2 * len(BACKOFF)):

@@ -49,6 +49,8 @@ class _Watch:
         guard: Held while the members below and the row's status change; short.
         start: Counts the starts: an event of an earlier one says nothing about this one.
         restarts: Accidents in a row.
+        again: Accidents since it was started, after which it was started anew.
+        trouble: The last of them, until a batch has gone well.
         since: When records began to flow, in milliseconds since 1970.
         engine: What runs it.
         progress: What it last told of itself.
@@ -58,6 +60,8 @@ class _Watch:
     guard: threading.Lock = field(factory=threading.Lock)
     start: int = 0
     restarts: int = 0
+    again: int = 0
+    trouble: str | None = None
     since: int | None = None
     engine: StreamEngine | None = None
     progress: dict[str, Any] | None = None
@@ -67,6 +71,15 @@ class _Watch:
         self.start += 1
         self.since = None
         return self.start
+
+    def told(self) -> dict[str, Any] | None:
+        """What the stream last told of itself, with what its engine could not tell."""
+        if self.progress is None and self.trouble is None:
+            return None
+        found = dict(self.progress or {})
+        found["restarts"] = found.get("restarts", 0) + self.again
+        found["last_error"] = found.get("last_error") or self.trouble
+        return found
 
 
 class StreamService:
@@ -149,7 +162,8 @@ class StreamService:
         """
         watch = self._watch(id)
         with watch.guard:
-            watch.restarts = 0
+            watch.restarts = watch.again = 0
+            watch.trouble = None
             start = watch.begin()
         self._submit(id, watch, start, resumed)
 
@@ -298,7 +312,7 @@ class StreamService:
     def progress(self, id: str) -> dict[str, Any] | None:
         """What a running stream has last told of itself, or None."""
         watch = self._watches.get(id)
-        return watch.progress if watch is not None else None
+        return watch.told() if watch is not None else None
 
     def _spec(self, deployment: Deployment) -> StreamSpec:
         work = self._work(deployment)
@@ -349,6 +363,8 @@ class StreamService:
         elif event.kind == "progress":
             if start == watch.start:
                 watch.progress = event.details
+                if event.details.get("batches"):
+                    watch.trouble = None
         else:
             code = str(event.details.get("code", "stream_ended"))
             message = str(event.details.get("message", "The stream's query ended by itself."))
@@ -365,6 +381,7 @@ class StreamService:
             if retriable and watch.restarts < len(BACKOFF):
                 pause = BACKOFF[watch.restarts]
                 watch.restarts += 1
+                watch.again, watch.trouble = watch.again + 1, message
                 following = watch.begin()
                 logger.warning("stream %s: %s (%s); next try in %.0f s", id, message, code, pause)
                 self._store.deployments.update(id, status="INITIALIZING", modified_at=now)

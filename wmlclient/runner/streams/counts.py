@@ -9,6 +9,7 @@ from typing import Any
 from attrs import define, field
 
 _KEPT = 4096
+_REPORTS = 10
 
 
 @define
@@ -33,7 +34,7 @@ class Counts:
     last_error: str | None = None
     last_batch_at: int | None = None
     _ages: deque[int] = field(factory=lambda: deque(maxlen=_KEPT))
-    _window: deque[tuple[float, int]] = field(factory=lambda: deque(maxlen=64))
+    _window: deque[tuple[float, int, int]] = field(factory=lambda: deque(maxlen=_REPORTS + 1))
 
     def done(self, taken: int, dead: int, ages: list[int], now: int) -> None:
         """A batch is done.
@@ -54,8 +55,10 @@ class Counts:
     def to_json(self) -> dict[str, Any]:
         """As plain JSON, with rates since about ten reports ago and the latest latencies."""
         now = time.monotonic()
-        self._window.append((now, self.records_in))
-        since, counted = self._window[max(0, len(self._window) - 11)]
+        self._window.append((now, self.records_in, self.dead_letters))
+        since, taken, dead = self._window[0]
+        seconds = max(now - since, 1.0)
+        taken, dead = self.records_in - taken, self.dead_letters - dead
         ages = sorted(self._ages)
         return {
             "records_in": self.records_in,
@@ -65,7 +68,9 @@ class Counts:
             "aborted": self.aborted,
             "last_error": self.last_error,
             "last_batch_at": self.last_batch_at,
-            "records_per_second": round((self.records_in - counted) / max(now - since, 1.0), 1),
+            "records_per_second": round(taken / seconds, 1),
+            "records_out_per_second": round((taken - dead) / seconds, 1),
+            "dead_letters_per_second": round(dead / seconds, 1),
             "latency_ms": {"p50": _at(ages, 0.50), "p99": _at(ages, 0.99)},
         }
 

@@ -28,7 +28,8 @@ _STOP_SECONDS = 45.0
 _LOOK_SECONDS = 5.0
 _UPDATE_SECONDS = 120.0
 
-_SUMS = ("records_in", "records_out", "dead_letters", "batches", "aborted", "records_per_second")
+_SUMS = ("records_in", "records_out", "dead_letters", "batches", "aborted")
+_RATES = ("records_per_second", "records_out_per_second", "dead_letters_per_second")
 
 
 @define(eq=False)
@@ -226,7 +227,7 @@ class NativeStreams:
             self._mourn(stream, slot, details)
 
     def _mourn(self, stream: _Stream, slot: _Slot, details: dict[str, Any]) -> None:
-        for name in _SUMS[:-1]:
+        for name in _SUMS:
             slot.before[name] = slot.before.get(name, 0) + slot.latest.get(name, 0)
         slot.latest = {"last_error": f"the worker ended with code {details['code']}"}
         if slot.deaths >= len(PAUSES):
@@ -302,7 +303,8 @@ def _settled(stream: _Stream) -> bool:
 def progress(slots: list[_Slot]) -> dict[str, Any]:
     """What the workers of a stream have done, put together."""
     told: dict[str, Any] = {
-        name: sum(slot.latest.get(name, 0) + slot.before.get(name, 0) for slot in slots) for name in _SUMS
+        name: sum(slot.latest.get(name, 0) + slot.before.get(name, 0) for slot in slots)
+        for name in (*_SUMS, *_RATES)
     }
     lag: dict[str, int] = {}
     for slot in slots:

@@ -4437,6 +4437,11 @@ class StreamProgress(msrest.serialization.Model):  # pylint: disable=too-many-in
     :vartype aborted: int
     :ivar records_per_second: Records read, over the last seconds.
     :vartype records_per_second: float
+    :ivar records_out_per_second: Scored records written, over the last seconds.
+    :vartype records_out_per_second: float
+    :ivar dead_letters_per_second: Records that went to the dead-letter topic, over the last
+     seconds.
+    :vartype dead_letters_per_second: float
     :ivar lag: By partition: records that wait to be read.
     :vartype lag: dict[str, int]
     :ivar latency_ms: Extension of this service: milliseconds from a record's timestamp to the end
@@ -4446,7 +4451,7 @@ class StreamProgress(msrest.serialization.Model):  # pylint: disable=too-many-in
     :vartype last_batch_at: str
     :ivar last_error: The last trouble, until a batch goes well again.
     :vartype last_error: str
-    :ivar restarts: Workers that had to be replaced.
+    :ivar restarts: How often workers had to be replaced, and the stream had to be started again.
     :vartype restarts: int
     :ivar workers: Workers that share the work.
     :vartype workers: int
@@ -4459,6 +4464,8 @@ class StreamProgress(msrest.serialization.Model):  # pylint: disable=too-many-in
         "batches": {"key": "batches", "type": "int"},
         "aborted": {"key": "aborted", "type": "int"},
         "records_per_second": {"key": "records_per_second", "type": "float"},
+        "records_out_per_second": {"key": "records_out_per_second", "type": "float"},
+        "dead_letters_per_second": {"key": "dead_letters_per_second", "type": "float"},
         "lag": {"key": "lag", "type": "{int}"},
         "latency_ms": {"key": "latency_ms", "type": "StreamLatencies"},
         "last_batch_at": {"key": "last_batch_at", "type": "str"},
@@ -4476,6 +4483,8 @@ class StreamProgress(msrest.serialization.Model):  # pylint: disable=too-many-in
         batches: Optional[int] = None,
         aborted: Optional[int] = None,
         records_per_second: Optional[float] = None,
+        records_out_per_second: Optional[float] = None,
+        dead_letters_per_second: Optional[float] = None,
         lag: Optional[Dict[str, int]] = None,
         latency_ms: Optional["_models.StreamLatencies"] = None,
         last_batch_at: Optional[str] = None,
@@ -4497,6 +4506,11 @@ class StreamProgress(msrest.serialization.Model):  # pylint: disable=too-many-in
         :paramtype aborted: int
         :keyword records_per_second: Records read, over the last seconds.
         :paramtype records_per_second: float
+        :keyword records_out_per_second: Scored records written, over the last seconds.
+        :paramtype records_out_per_second: float
+        :keyword dead_letters_per_second: Records that went to the dead-letter topic, over the last
+         seconds.
+        :paramtype dead_letters_per_second: float
         :keyword lag: By partition: records that wait to be read.
         :paramtype lag: dict[str, int]
         :keyword latency_ms: Extension of this service: milliseconds from a record's timestamp to the
@@ -4506,7 +4520,8 @@ class StreamProgress(msrest.serialization.Model):  # pylint: disable=too-many-in
         :paramtype last_batch_at: str
         :keyword last_error: The last trouble, until a batch goes well again.
         :paramtype last_error: str
-        :keyword restarts: Workers that had to be replaced.
+        :keyword restarts: How often workers had to be replaced, and the stream had to be started
+         again.
         :paramtype restarts: int
         :keyword workers: Workers that share the work.
         :paramtype workers: int
@@ -4518,6 +4533,8 @@ class StreamProgress(msrest.serialization.Model):  # pylint: disable=too-many-in
         self.batches = batches
         self.aborted = aborted
         self.records_per_second = records_per_second
+        self.records_out_per_second = records_out_per_second
+        self.dead_letters_per_second = dead_letters_per_second
         self.lag = lag
         self.latency_ms = latency_ms
         self.last_batch_at = last_batch_at

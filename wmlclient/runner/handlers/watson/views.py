@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 _CHOSEN = ("delivery", "latency", "workers", "receipts")
 _COUNTS = ("records_in", "records_out", "dead_letters", "batches", "aborted", "restarts", "workers")
+_RATES = ("records_per_second", "records_out_per_second", "dead_letters_per_second")
 
 
 class Views:
@@ -245,7 +246,7 @@ def page(
 
 
 def _progress(told: Mapping[str, Any]) -> dict[str, Any]:
-    names = (*_COUNTS, "records_per_second", "lag", "latency_ms", "last_batch_at", "last_error")
+    names = (*_COUNTS, *_RATES, "lag", "latency_ms", "last_batch_at", "last_error")
     shown = {name: told[name] for name in names if name in told}
     if isinstance(shown.get("last_batch_at"), int):
         shown["last_batch_at"] = iso(shown["last_batch_at"])
