@@ -16,6 +16,7 @@ import requests
 from contract_service import INSTANCE, OPERATIONS, UNKNOWN, Service
 from runner_fakes import eventually
 
+from wmlclient.runner import protocol
 from wmlclient.runner.settings import Limits
 
 # -- addresses
@@ -193,6 +194,38 @@ def test_headers_without_end_end_the_connection(service: Service) -> None:
         except OSError:  # reset or broken pipe: the server has closed while we were sending
             ended = True
         assert ended
+
+
+def test_headers_that_drip_are_cut_off_and_a_connection_that_waits_is_not(
+    serve: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "HEADER_SECONDS", 0.5)
+    port = int(serve().url.rpartition(":")[2])
+    whole = b"GET /nope HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=20) as waiting,
+        socket.create_connection(("127.0.0.1", port), timeout=20) as dripping,
+    ):
+        waiting.sendall(whole)
+        assert waiting.recv(4096).startswith(b"HTTP/1.1 404 ")
+        # The second request of a connection has the same time as the first.
+        dripping.sendall(whole)
+        assert dripping.recv(4096).startswith(b"HTTP/1.1 404 ")
+        time.sleep(0.8)
+        dripping.settimeout(0.05)
+        ended, deadline = False, time.monotonic() + 20
+        dripping.sendall(whole[:-2])
+        while not ended and time.monotonic() < deadline:
+            try:
+                dripping.sendall(b"X: y\r\n")
+                ended = dripping.recv(100) == b""
+            except TimeoutError:
+                continue
+            except OSError:
+                ended = True
+        assert ended
+        waiting.sendall(whole)
+        assert waiting.recv(4096).startswith(b"HTTP/1.1 404 ")
 
 
 def test_what_is_not_http_gets_the_error_body(service: Service) -> None:

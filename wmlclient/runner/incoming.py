@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import os
 import re
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+import types
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, MutableMapping
 from typing import Any
 
 import anyio
@@ -17,11 +19,13 @@ from .problems import Problem
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
+Receive = Callable[[], Coroutine[Any, Any, Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _DEPTH = 64
+# Ids that are told apart are all that is wanted of them, and random ones cost more.
+_PROCESS, _numbers = os.urandom(8).hex(), itertools.count(1)
 
 
 class Disconnected(Exception):
@@ -68,7 +72,7 @@ class Headers:
             elif name == b"content-encoding":
                 found.encoding = value
         if not found.request_id:
-            found.request_id = uuid.uuid4().hex
+            found.request_id = f"{_PROCESS}{next(_numbers):016x}"
         return found
 
 
@@ -127,9 +131,8 @@ async def chunks(receive: Receive, headers: Headers, cap: int, seconds: float) -
     until = asyncio.get_running_loop().time() + seconds
     while more:
         # The deadline is for the whole body: one byte a second is no way to hold a connection.
-        with anyio.move_on_after(until - asyncio.get_running_loop().time()) as scope:
-            message = await receive()
-        if scope.cancelled_caught:
+        message = await _message(receive, until)
+        if message is None:
             raise Problem(
                 408, "operation_timeout", f"The body did not arrive within {seconds:.0f} s.", _CLOSE
             )
@@ -142,6 +145,32 @@ async def chunks(receive: Receive, headers: Headers, cap: int, seconds: float) -
             raise _too_large(cap)
         if part:
             yield part
+
+
+async def _message(receive: Receive, until: float) -> Message | None:
+    """The next message; None where it is not there in time."""
+    begun = receive()
+    try:
+        waits_for = begun.send(None)
+    except StopIteration as found:
+        # It was there, as a small body is: a deadline, which costs more than all else here, was not needed.
+        message: Message = found.value
+        return message
+    with anyio.move_on_after(until - asyncio.get_running_loop().time()):
+        return await _going_on(begun, waits_for)
+    return None
+
+
+@types.coroutine
+def _going_on(begun: Coroutine[Any, Any, Message], waits_for: Any) -> Generator[Any, Any, Message]:
+    """The end of a coroutine that was begun by hand."""
+    try:
+        yield waits_for
+    except BaseException:
+        begun.close()
+        raise
+    message: Message = yield from begun
+    return message
 
 
 async def whole(receive: Receive, headers: Headers, cap: int, seconds: float) -> bytes:

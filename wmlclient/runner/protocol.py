@@ -17,33 +17,36 @@ HEADER_BYTES = 64 * 1024
 class Protocol(HttpToolsProtocol):
     """One connection. Headers that do not end in time, or do not end, end the connection."""
 
-    _slow: asyncio.TimerHandle | None = None
+    # One timer for a connection, which goes off now and then: one for each request would cost as much as its parsing.
+    _timer: asyncio.TimerHandle | None = None
+    #: Since when headers are on their way; None while none are.
+    _since: float | None = None
     _header_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._watch()
+        self._since = self.loop.time()
+        self._watch(HEADER_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._since is not None:
+            self._header_bytes += len(data)
+            if self._header_bytes > HEADER_BYTES:
+                self._end()
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._header_bytes = 0
-        if self._slow is None:
-            self._watch()
-
-    def on_url(self, url: bytes) -> None:
-        self._count(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(len(name) + len(value))
-        super().on_header(name, value)
+        if self._since is None:
+            self._since = self.loop.time()
 
     def on_headers_complete(self) -> None:
-        self._unwatch()
+        self._since = None
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -60,18 +63,21 @@ class Protocol(HttpToolsProtocol):
         self.transport.write(head.encode("ascii") + body)
         self.transport.close()
 
-    def _watch(self) -> None:
-        self._slow = self.loop.call_later(HEADER_SECONDS, self._end)
+    def _watch(self, seconds: float) -> None:
+        self._timer = self.loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        now = self.loop.time()
+        left = HEADER_SECONDS if self._since is None else self._since + HEADER_SECONDS - now
+        if left <= 0:
+            self._end()
+        else:
+            self._watch(left)
 
     def _unwatch(self) -> None:
-        if self._slow is not None:
-            self._slow.cancel()
-            self._slow = None
-
-    def _count(self, size: int) -> None:
-        self._header_bytes += size
-        if self._header_bytes > HEADER_BYTES:
-            self._end()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _end(self) -> None:
         self._unwatch()
