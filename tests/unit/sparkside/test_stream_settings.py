@@ -55,7 +55,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_batches_are_bounded_and_records_in_real_time_do_not_linger() -> None:
-    assert source_options(SPEC)["maxOffsetsPerTrigger"] == "100000"
+    assert source_options(SPEC)["maxOffsetsPerTrigger"] == "250000"
     assert source_options(SPEC, 40)["maxOffsetsPerTrigger"] == "40"
     assert producer_options(END, 0)["kafka.linger.ms"] == "0"
     assert "topic" not in producer_options(END)

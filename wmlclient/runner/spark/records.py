@@ -73,18 +73,35 @@ class RecordReader:
         # Without a backslash no text of the record holds what would have to be escaped.
         escaped = f"contains(s, {literal(chr(92))})"
         sure = [f"r.{_CORRUPT} IS NULL", "s <> '{}'", f"NOT {escaped}", *there]
-        same = " OR ".join(f"s = {self._written(*style)}" for style in ((", ", ": "), (",", ":")))
-        return f"coalesce({' AND '.join(sure)} AND ({same}), false)"
+        # Where this takes one way of writing for the other, the record is looked into: slower, and nothing else.
+        same = f"s = IF(contains(s, '\": '), {self._written(', ', ': ')}, {self._written(',', ':')})"
+        return f"coalesce({' AND '.join(sure)} AND {same}, false)"
 
     def _written(self, comma: str, colon: str) -> str:
-        """SQL of the record as it is written by most; null values are left out."""
-        parts = []
-        for each in self.fields:
+        """SQL of the record as it is written by most; null values are left out.
+
+        All is one ``concat``, as each more of them copies the text once more. The commas stand on both sides of a
+        field that is there for sure; without such a field the first comma is cut off.
+        """
+        sure = next((at for at, name in enumerate(self.names) if self._must_be(name)), None)
+        parts: list[str] = []
+        for at, each in enumerate(self.fields):
             quotes = '"' if each["type"] == "string" else ""
             before = json.dumps(each["name"], ensure_ascii=False) + colon + quotes
-            text = f"CAST(r.{quote(each['name'])} AS STRING)"
-            parts.append(f"concat({literal(before)}, {text}" + (f", {literal(quotes)})" if quotes else ")"))
-        return f"concat('{{', concat_ws({literal(comma)}, {', '.join(parts)}), '}}')"
+            after = quotes
+            if sure is not None and at < sure:
+                after += comma
+            elif at != sure:
+                before = comma + before
+            column = f"r.{quote(each['name'])}"
+            pieces = [literal(before), f"CAST({column} AS STRING)", *([literal(after)] if after else [])]
+            if self._must_be(each["name"]):
+                parts += pieces
+            else:
+                parts.append(f"IF({column} IS NULL, '', concat({', '.join(pieces)}))")
+        if sure is None:
+            parts = [f"substring(concat({', '.join(parts)}), {len(comma) + 1})"]
+        return f"concat('{{', {', '.join(parts)}, '}}')"
 
     def _must_be(self, name: str) -> bool:
         return name in self._needed or name in self._not_null
@@ -163,16 +180,17 @@ class RecordReader:
         columns = [f"r.{quote(name)} AS {quote(name)}" for name in self.names]
         return [*columns, f"struct({meta}, extra AS extra) AS {META}"]
 
-    def all_inputs(self, bad: str) -> list[str]:
+    def all_inputs(self, bad: str, meta: Mapping[str, str]) -> list[str]:
         """The last step, of all records: a bad one gives the model the row ``sample`` in its place.
 
         Args:
-            bad: SQL that is true for a bad one. ``key``, ``headers`` and ``odd`` travel along.
+            bad: SQL that is true for a bad one.
+            meta: What travels along, as SQL by name.
         """
         columns = [
             f"IF({bad}, sample.{quote(name)}, r.{quote(name)}) AS {quote(name)}" for name in self.names
         ]
-        return [*columns, f"struct(key AS key, headers AS headers, odd AS odd) AS {META}"]
+        return [*columns, f"struct({', '.join(named(meta))}) AS {META}"]
 
 
 @frozen

@@ -22,7 +22,15 @@ from wmlclient.runner.spark.table import has_vectors
 
 #: The name of the counts in the progress of a query.
 COUNTS = "records"
-_EXTRA = f"{META}.odd.extra"
+_EXTRA, _BAD = f"{META}.extra", f"{META}.bad"
+# What travels along is flat: Spark makes code to write it for each stage of the model, level by level.
+_ALONG = {
+    "key": "key",
+    "headers": "IF(odd.bad, odd.headers, headers)",
+    "extra": "odd.extra",
+    "bad": "coalesce(odd.bad, false)",
+    "value": "odd.value",
+}
 
 
 def refusal(plan: StreamPlan) -> str | None:
@@ -52,33 +60,31 @@ class SinglePass:
         """Kafka's rows to send, each with its topic, from rows of Kafka's source. Counts are observed on the way."""
         seq, functions = self.session.seq, self.session.functions
         reader, writer = self.plan.reader, self.plan.writer
-        odd = reader.odd(
-            writer.made, f"struct(o.extra AS extra, IF(o.reason IS NULL, NULL, {self._dead()}) AS aside)"
-        )
+        odd = reader.odd(writer.made, self._told())
         columns = {"key": "key", "headers": writer.headers(""), "r": "r", "odd": odd}
         told = read(self.session, reader, frame).selectExpr(seq(named(columns)))
         # Counted here, where Spark's compiled code has a seam anyway.
-        counts = [functions.expr("count(1) AS n"), functions.expr("count(odd.aside) AS bad")]
+        counts = [functions.expr("count(1) AS n"), functions.expr("count_if(odd.bad) AS bad")]
         told = told.observe(COUNTS, counts[0], seq(counts[1:]))
         sample = parse_with(self.session, reader, functions.lit(self.plan.sample))
-        inputs = reader.all_inputs("odd.aside IS NOT NULL")
+        inputs = reader.all_inputs("odd.bad", _ALONG)
         scored = self.model.transform(told.withColumn("sample", sample).selectExpr(seq(inputs)))
         return scored.selectExpr(seq(writer.written(_EXTRA))).selectExpr(seq(named(self._sent())))
 
-    def _dead(self) -> str:
-        """SQL of a bad record ``o`` as it goes aside."""
+    def _told(self) -> str:
+        """SQL of what travels along of a record ``o`` that is odd: how it goes aside, where it is bad."""
         dead = dead_letter_columns(
             stage_of_reason("o.reason"), self.spec.model_digest, "o.reason", self.plan.reader.form.bytes
         )
-        return f"struct({dead['value']} AS value, {dead['headers']} AS headers)"
+        aside = {name: f"IF(o.reason IS NULL, NULL, {dead[name]})" for name in ("value", "headers")}
+        return f"struct({', '.join(named({'extra': 'o.extra', 'bad': 'o.reason IS NOT NULL', **aside}))})"
 
     def _sent(self) -> dict[str, str]:
-        aside = f"{META}.odd.aside"
-        good = f"CAST({self.plan.writer.value(_EXTRA)} AS BINARY)"
-        columns = {
-            "value": (good, f"{aside}.value"),
-            "headers": (f"{META}.headers", f"{aside}.headers"),
-            "topic": (literal(self.spec.target.topic), literal(self.spec.dead_letter.topic)),
+        value = f"CAST({self.plan.writer.value(_EXTRA)} AS BINARY)"
+        good, bad = literal(self.spec.target.topic), literal(self.spec.dead_letter.topic)
+        return {
+            "key": f"{META}.key",
+            "value": f"IF({_BAD}, {META}.value, {value})",
+            "headers": f"{META}.headers",
+            "topic": f"IF({_BAD}, {bad}, {good})",
         }
-        sent = {name: f"IF({aside} IS NULL, {good}, {bad})" for name, (good, bad) in columns.items()}
-        return {"key": f"{META}.key", **sent}
