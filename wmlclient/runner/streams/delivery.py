@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -54,11 +54,11 @@ class Delivery(Protocol):
         """
         ...
 
-    def send(self, records: Sequence[Outgoing], membership: Membership, following: dict[int, int]) -> None:
+    def send(self, records: Iterable[Outgoing], membership: Membership, following: dict[int, int]) -> None:
         """Send a batch and say that its sources are done.
 
         Args:
-            records: What to send.
+            records: What to send; taken one after the other, while the first ones are on their way.
             membership: Whose sources they come from.
             following: Where the group goes on after them.
 
@@ -74,7 +74,7 @@ class Delivery(Protocol):
         ...
 
 
-def produce(producer: Producer, records: Sequence[Outgoing]) -> None:
+def produce(producer: Producer, records: Iterable[Outgoing]) -> None:
     """Hand records to a producer; waits where it has too many."""
     take = producer.produce
     for topic, value, key, headers, timestamp in records:
@@ -129,7 +129,7 @@ class _Producers:
     def close(self) -> None:
         self.drop()
 
-    def _produce(self, producer: Producer, records: Sequence[Outgoing]) -> None:
+    def _produce(self, producer: Producer, records: Iterable[Outgoing]) -> None:
         self._failures.clear()
         self.undelivered = None
         produce(producer, records)
@@ -147,7 +147,7 @@ class ExactlyOnce(_Producers):
         # Ends the transaction that was left open under this id, and fences off whoever opened it.
         again(producer.init_transactions)
 
-    def send(self, records: Sequence[Outgoing], membership: Membership, following: dict[int, int]) -> None:
+    def send(self, records: Iterable[Outgoing], membership: Membership, following: dict[int, int]) -> None:
         """See :meth:`Delivery.send`."""
         proof = membership.proof
         if proof is None:
@@ -187,7 +187,7 @@ class ExactlyOnce(_Producers):
 class AtLeastOnce(_Producers):
     """Records first, offsets when all have arrived."""
 
-    def send(self, records: Sequence[Outgoing], membership: Membership, following: dict[int, int]) -> None:
+    def send(self, records: Iterable[Outgoing], membership: Membership, following: dict[int, int]) -> None:
         """See :meth:`Delivery.send`."""
         if membership.proof is None:
             raise LostPlace

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from wmlclient.runner.streams import texts
 from wmlclient.scoring.blocks import DenseBlock, SparseBlock, rows_of
 from wmlclient.scoring.values import Sparse, json_floats
 
@@ -42,7 +43,10 @@ class Encoder:
         self._names = list(names)
         self._taken = frozenset(names)
         self._known = known
+        self._types = list(types)
         self._shapes = [shape_of(type) for type in types]
+        members = (orjson.dumps(name).replace(b"%", b"%%") + b":%b" for name in names)
+        self._form = b"{" + b",".join(members) + b"}"
 
     def write(self, columns: Sequence[Any], extras: dict[int, dict[str, str]]) -> list[bytes]:
         """The records of some columns.
@@ -55,6 +59,10 @@ class Encoder:
             A JSON object for each row. A column without a value is left out.
         """
         names = self._names
+        if not extras and columns and len(columns[0]) >= texts.LEAST:
+            made = texts.Texts(self._shapes, self._types).of(list(columns))
+            if made is not None:
+                return [self._form % row for row in zip(*made, strict=True)]
         shaped = [shape(column) for shape, column in zip(self._shapes, columns, strict=True)]
         whole = [None not in column for column in shaped]
         if not extras and all(whole):

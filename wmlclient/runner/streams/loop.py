@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -23,7 +24,8 @@ from wmlclient.runner.streams.decoder import Verdict
 from wmlclient.runner.streams.delivery import AtLeastOnce, Delivery, ExactlyOnce, LostPlace, RecordRefused
 from wmlclient.runner.streams.membership import Membership, raise_named
 from wmlclient.runner.streams.model import OneByOne, RecordModel
-from wmlclient.runner.streams.outgoing import Batch, Blocked, Sender
+from wmlclient.runner.streams.outgoing import Blocked, Outgoing, Sender
+from wmlclient.runner.streams.pace import Pace
 from wmlclient.runner.streams.source import NO_TOPIC, Renewed, Source, missing_of
 
 logger = logging.getLogger("wmlclient.runner.streams")
@@ -58,6 +60,7 @@ class StreamLoop:
         self._stopping = threading.Event()
         self._trouble = 0
         self._careful = 0
+        self._pace = Pace()
         self._dead = False
         self._blocked = False
         self._busy = False
@@ -177,7 +180,8 @@ class StreamLoop:
             membership.rejoin()
         try:
             self._source.watch(self._busy)
-            messages = membership.take(1 if self._careful else self._model.most, _WAIT_SECONDS)
+            most = 1 if self._careful else self._pace.most(self._model)
+            messages = membership.take(most, _WAIT_SECONDS)
             self._busy = bool(messages)
             if messages:
                 self._work(messages, membership, delivery, sender)
@@ -197,41 +201,63 @@ class StreamLoop:
     def _work(
         self, messages: Sequence[Any], membership: Membership, delivery: Delivery, sender: Sender
     ) -> None:
-        now = _now_ms()
-        # Once only: what was read is this topic's. At least once: the look now and then will do, as what is read
-        # from a new topic before it is read again.
-        asked = self._source.begin() if self._spec.delivery == "exactly_once" else None
+        began, now = time.monotonic(), _now_ms()
         sender.topic_id = self._source.id or ""
+        following = membership.after(messages)
+        dead: list[int] = []
+        pieces = self._scored(messages, sender, now, dead)
         try:
-            batch = sender.run(messages, now)
+            first = next(pieces)
         except OneByOne as reason:
             return self._apart(messages, membership, reason)
-        following = membership.after(messages)
-        if asked is not None:
-            self._source.check(asked)
         try:
-            delivery.send(batch.records, membership, following)
+            delivery.send(chain(first, chain.from_iterable(pieces)), membership, following)
         except RecordRefused as refused:
             if len(messages) > 1:
                 return self._apart(messages, membership, refused)
-            if batch.dead:
+            if sum(dead):
                 raise self._refused(refused) from None
-            batch = Batch([sender.dead_letter(messages[0], _refusal(refused), now)], 1)
+            dead = [1]
             try:
-                delivery.send(batch.records, membership, following)
+                letter = sender.dead_letter(messages[0], _refusal(refused), now)
+                delivery.send([letter], membership, following)
             except RecordRefused as too:
                 raise self._refused(too) from None
         membership.done(following)
         self._trouble, self._careful = 0, max(0, self._careful - len(messages))
+        self._pace.done(self._model, len(messages), time.monotonic() - began)
         now = _now_ms()
         times = (message.timestamp() for message in messages[-256:])
         ages = [now - at for kind, at in times if kind]
-        self.counts.done(len(messages), batch.dead, ages, now)
+        self.counts.done(len(messages), sum(dead), ages, now)
+
+    def _scored(
+        self, messages: Sequence[Any], sender: Sender, now: int, dead: list[int]
+    ) -> Iterator[list[Outgoing]]:
+        """The records to send, piece by piece: while one is scored, the client sends the last one.
+
+        Args:
+            messages: What came.
+            sender: Scores them.
+            now: Milliseconds since 1970.
+            dead: Takes how many of each piece are dead letters.
+        """
+        # Once only: what was read is this topic's. At least once: the look now and then will do, as what is read
+        # from a new topic before it is read again.
+        asked = self._source.begin() if self._spec.delivery == "exactly_once" else None
+        size = self._model.most
+        for start in range(0, len(messages), size):
+            batch = sender.run(messages[start : start + size], now)
+            dead.append(batch.dead)
+            yield batch.records
+        if asked is not None:
+            self._source.check(asked)
 
     def _apart(self, messages: Sequence[Any], membership: Membership, reason: Exception) -> None:
         """Take the same records again one by one, until the one is found: the others go out, that one goes aside."""
         logger.warning("%s; taking %d records one by one", reason, len(messages))
         self._careful = len(messages)
+        self._pace.trouble()
         self.counts.aborted += 1
         membership.resume()
 
@@ -272,6 +298,7 @@ class StreamLoop:
 
     def _given_up(self, error: Any, membership: Membership, delivery: Delivery) -> None:
         """A batch was not sent, or nobody knows: wait a little, and go on from what is committed."""
+        self._pace.trouble()
         self.counts.aborted += 1
         self.counts.last_error = self._said(error, delivery)
         self._report(membership)

@@ -29,8 +29,8 @@ from wmlclient.scoring.types import simple_type
 
 logger = logging.getLogger("wmlclient.runner.streams")
 
-#: Records of a batch, at most: bounds a transaction, and what is read again after an accident.
-MOST = 4_000
+#: Records that are scored at once: enough for columns, few enough for the broker to get some while others are scored.
+MOST = 2_000
 _MOST_PROBES = 50
 _NUMBERS = frozenset(("tinyint", "smallint", "int", "bigint", "double", "float"))
 _SAMPLES: dict[str, Any] = {"string": "a", "boolean": True}
@@ -80,6 +80,11 @@ class RecordModel(Protocol):
         """How many records to give it at once."""
         ...
 
+    @property
+    def fast(self) -> bool:
+        """Whether several such pieces may make a batch."""
+        ...
+
     def run(self, values: Sequence[bytes | None]) -> Outcome:
         """Judge values of some records; see :class:`Outcome`. Raises :class:`OneByOne` only for several."""
         ...
@@ -102,6 +107,7 @@ class StreamModel:
     """
 
     most = MOST
+    fast = True
 
     def close(self) -> None:
         """See :class:`RecordModel`."""

@@ -65,6 +65,7 @@ class ServiceModel:
         self._starts = 0
         self._ends = 0
         self.most = program.copies
+        self.fast = False
         shutil.rmtree(folder, ignore_errors=True)
         self._workers = self._started()
 
