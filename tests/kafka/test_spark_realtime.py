@@ -105,3 +105,6 @@ def test_how_far_a_stream_has_come_is_told_by_its_group_its_lag_and_its_receipts
     last = [event.details for event in stream.events if event.kind == "progress"][-1]
     assert last["lag"] == {"0": 0}
     assert (last["records_in"], last["records_out"], last["dead_letters"]) == (10, 10, 0)
+    # Two of the ten are looked at.
+    assert 0 < last["latency_ms"]["p50"] <= last["latency_ms"]["p99"]
+    assert (last["aborted"], last["last_error"]) == (0, None)

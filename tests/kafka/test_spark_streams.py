@@ -224,6 +224,10 @@ def test_a_record_that_makes_the_job_fail_is_found_among_many(make_stream: MakeS
     assert {headers_of(record)["wml.error.stage"] for record in dead} == {"score"}
     assert all(headers_of(record)["wml.error.reason"] for record in dead)
     assert "failed" not in stream.kinds()
+    eventually(lambda: stream.events[-1].details.get("dead_letters") == 4)
+    told = stream.events[-1].details
+    assert (told["records_in"], told["records_out"]) == (40, 36)
+    assert 0 < told["latency_ms"]["p50"] <= told["latency_ms"]["p99"]
 
 
 def test_a_scored_record_too_large_for_its_topic_goes_aside(make_stream: MakeStream) -> None:
@@ -303,6 +307,10 @@ def test_two_streams_and_requests_side_by_side(
     one.stop()
     two.send([(b"k", b'{"id":11,"x":1.0,"kind":"b"}', [])])
     assert len(two.scored(10)) == 10
+    # In one pass and batch by batch: each tells how old its records were when they were done.
+    for stream in (one, two):
+        told = [event.details["latency_ms"] for event in stream.events if event.kind == "progress"][-1]
+        assert 0 < told["p50"] <= told["p99"]
 
 
 def test_what_cannot_run_fails_with_its_reason(make_stream: MakeStream) -> None:

@@ -66,7 +66,22 @@ def test_counts_add_up() -> None:
     counts.add(10, 2, 0, "2026-01-01T00:00:00Z", 2.0)
     counts.add(5, 0, 1, "2026-01-01T00:00:01Z", 0.5)
     assert (counts.records_in, counts.records_out, counts.dead_letters, counts.batches) == (15, 13, 2, 2)
-    assert (counts.last_batch_id, counts.records_per_second) == (1, 10.0)
+    assert counts.last_batch_id == 1
+    told = counts.to_json()
+    rates = [told[f"{name}_per_second"] for name in ("records", "records_out", "dead_letters")]
+    assert rates == [10.0, 10.0, 0.0]
+    assert told["latency_ms"] == {"p50": None, "p99": None}
+    counts.trouble("a record")
+    assert (counts.to_json()["aborted"], counts.to_json()["last_error"]) == (1, "a record")
+    counts.add(8, 8, 2, "2026-01-01T00:00:02Z", 0.5, (20.0, 90.0))
+    told = counts.to_json()
+    assert (told["latency_ms"], told["last_error"]) == ({"p50": 20.0, "p99": 90.0}, None)
+    assert (told["records_out_per_second"], told["dead_letters_per_second"]) == (0.0, 16.0)
+    # A batch of which no record was looked at says nothing new; and after a while nothing comes any more.
+    counts.add(1, 0, 3, "2026-01-01T00:00:03Z", 0.5)
+    counts._fresh_until = 0.0
+    told = counts.to_json()
+    assert (told["latency_ms"]["p50"], told["records_per_second"]) == (20.0, 0.0)
 
 
 def test_lag_is_known_only_where_both_ends_are() -> None:

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from wmlclient.runner.engine.ports import KafkaEndpoint, StreamSpec
+from wmlclient.runner.spark import ages
 from wmlclient.runner.spark.failures import mentions, of_kafka, root_cause
 from wmlclient.runner.spark.formats import literal
 from wmlclient.runner.spark.isolate import Position, find_bad, position_filter
@@ -34,6 +35,7 @@ logger = logging.getLogger("wmlclient.runner.spark.driver")
 
 # So many records of a batch are asked for their very own reason; the others get that of their kind.
 _EXACT_REASONS = 20
+_COUNTED = ("count(1) AS n", "count(reason) AS bad", ages.observed(ages.column(realtime=False)))
 
 
 class BatchWriter:
@@ -61,6 +63,7 @@ class BatchWriter:
         fields = [dict(field, nullable=True) for field in plan.reader.fields]
         self._vectors = fields if has_vectors({"fields": fields}) else None
         self._careful = careful or self._vectors is not None
+        self._seen: dict[str, Any] = {}
 
     def write(self, frame: Any, batch_id: int) -> None:
         """Take one micro-batch: rows of Kafka's source. Returns when all its records have been sent somewhere.
@@ -69,6 +72,7 @@ class BatchWriter:
             Exception: The batch must be run again; the query ends with it.
         """
         started = datetime.now(timezone.utc)
+        self._seen = {}
         try:
             taken, dead = self._write(frame)
         except BaseException as error:
@@ -76,13 +80,14 @@ class BatchWriter:
             raise
         now = datetime.now(timezone.utc)
         at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        self.counts.add(taken, dead, batch_id, at, (now - started).total_seconds())
+        latency = ages.latency(self._seen, now.timestamp() * 1000)
+        self.counts.add(taken, dead, batch_id, at, (now - started).total_seconds(), latency)
 
     def _write(self, frame: Any) -> tuple[int, int]:
         judged = self._judge(frame)
         if self._careful:
             return self._write_carefully(judged)
-        before, counted = self._observe(judged, "count(1) AS n", "count(reason) AS bad")
+        before, counted = self._observe(judged, *_COUNTED)
         out = self._score(counted)
         after = None
         if self._plan.dropping:
@@ -93,13 +98,12 @@ class BatchWriter:
             if self._stopping.is_set() or (of_kafka(error) and not _too_large(error)):
                 raise
             logger.warning("stream %s: a batch failed (%s)", self._spec.stream_id, root_cause(error))
+            self.counts.trouble(root_cause(error))
             # What was sent of this batch before the failure is sent once more. Not so the next time.
             self._careful = True
             return self._recover(judged, error)
-        seen = _metrics(before)
-        if not seen:
-            # No count is no proof that there is nothing bad.
-            seen = {"n": int(judged.count()), "bad": int(judged.filter("reason IS NOT NULL").count())}
+        # No count is no proof that there is nothing bad.
+        self._seen = seen = _metrics(before) or self._counted(judged)
         taken, bad = seen["n"], seen["bad"]
         if bad:
             self._bury_unparsed(judged)
@@ -118,8 +122,8 @@ class BatchWriter:
         """
         judged = judged.persist()
         try:
-            taken = int(judged.count())
-            bad = int(judged.filter("reason IS NOT NULL").count())
+            self._seen = self._counted(judged)
+            taken, bad = self._seen["n"], self._seen["bad"]
             out = self._score(judged)
             try:
                 _noop(out)
@@ -178,6 +182,11 @@ class BatchWriter:
         columns = [self._session.functions.expr(expression) for expression in expressions]
         return observation, frame.observe(observation, columns[0], self._session.seq(columns[1:]))
 
+    def _counted(self, judged: Any) -> dict[str, Any]:
+        """The same as is observed, by a query of its own."""
+        found: dict[str, Any] = json.loads(str(self._select(judged, _COUNTED).toJSON().first()))
+        return found
+
     # -- what cannot be scored --------------------------------------------------------------------------------
 
     def _bury_unparsed(self, judged: Any) -> None:
@@ -228,7 +237,8 @@ class BatchWriter:
         try:
             good = judged.filter("reason IS NULL")
             positions = sorted(self._positions(good, "partition", "offset"))
-            taken = int(judged.count())
+            self._seen = self._counted(judged)
+            taken = self._seen["n"]
 
             def score(first: Position, last: Position) -> None:
                 if self._stopping.is_set():
@@ -278,8 +288,8 @@ def _noop(frame: Any) -> None:
     frame.write().format("noop").mode("overwrite").save()
 
 
-def _metrics(observation: Any) -> dict[str, int]:
-    return {str(key): int(value) for key, value in dict(observation.getAsJava()).items()}
+def _metrics(observation: Any) -> dict[str, Any]:
+    return {str(key): value for key, value in dict(observation.getAsJava()).items()}
 
 
 def _too_large(error: BaseException) -> bool:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import asdict, define
+from attrs import define, fields
 
+from wmlclient.runner.spark.ages import Latency
 from wmlclient.runner.spark.session import Session
 
 logger = logging.getLogger("wmlclient.runner.spark.driver")
+
+_FRESH_SECONDS = 10.0
 
 # Takes the progress of one batch: the JSON of Spark's StreamingQueryProgress.
 Take = Callable[[dict[str, Any]], None]
@@ -26,11 +30,17 @@ class Counts:
     records_out: int = 0
     dead_letters: int = 0
     batches: int = 0
+    aborted: int = 0
     last_batch_id: int = -1
     last_batch_at: str | None = None
-    records_per_second: float = 0.0
+    last_error: str | None = None
+    latency: Latency | None = None
+    _rates: tuple[float, float] = (0.0, 0.0)
+    _fresh_until: float = 0.0
 
-    def add(self, taken: int, dead: int, batch_id: int, at: str, seconds: float) -> None:
+    def add(
+        self, taken: int, dead: int, batch_id: int, at: str, seconds: float, latency: Latency | None = None
+    ) -> None:
         """A batch is done.
 
         Args:
@@ -39,17 +49,37 @@ class Counts:
             batch_id: Spark's number of it.
             at: When, as ISO 8601.
             seconds: How long it took.
+            latency: Of its records; None where it is not known.
         """
         self.records_in += taken
         self.records_out += taken - dead
         self.dead_letters += dead
         self.batches += 1
-        self.last_batch_id, self.last_batch_at = batch_id, at
-        self.records_per_second = round(taken / max(seconds, 1e-3), 1)
+        self.last_batch_id, self.last_batch_at, self.last_error = batch_id, at, None
+        self.latency = latency or self.latency
+        long = max(seconds, 1e-3)
+        self._rates = taken / long, dead / long
+        self._fresh_until = time.monotonic() + max(_FRESH_SECONDS, 2 * seconds)
+
+    def trouble(self, reason: str) -> None:
+        """A batch has failed, and is taken again."""
+        self.aborted += 1
+        self.last_error = reason
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON."""
-        return asdict(self)
+        """As plain JSON. The rates are those of the last batch, as long as that is not long ago."""
+        found: dict[str, Any] = {
+            each.name: getattr(self, each.name) for each in fields(Counts) if each.name[0] != "_"
+        }
+        taken, dead = self._rates if time.monotonic() < self._fresh_until else (0.0, 0.0)
+        median, slow = found.pop("latency") or (None, None)
+        return {
+            **found,
+            "latency_ms": {"p50": median, "p99": slow},
+            "records_per_second": round(taken, 1),
+            "records_out_per_second": round(taken - dead, 1),
+            "dead_letters_per_second": round(dead, 1),
+        }
 
 
 class ProgressDesk:

@@ -13,6 +13,7 @@ from typing import Any
 from attrs import frozen
 
 from wmlclient.runner.engine.ports import StreamSpec
+from wmlclient.runner.spark import ages
 from wmlclient.runner.spark.formats import literal
 from wmlclient.runner.spark.judging import parse_with, read
 from wmlclient.runner.spark.plan import StreamPlan
@@ -61,10 +62,12 @@ class SinglePass:
         seq, functions = self.session.seq, self.session.functions
         reader, writer = self.plan.reader, self.plan.writer
         odd = reader.odd(writer.made, self._told())
-        columns = {"key": "key", "headers": writer.headers(""), "r": "r", "odd": odd}
+        at = ages.column(self.spec.latency == "realtime")
+        columns = {"key": "key", "headers": writer.headers(""), "r": "r", "odd": odd, ages.AT: at}
         told = read(self.session, reader, frame).selectExpr(seq(named(columns)))
         # Counted here, where Spark's compiled code has a seam anyway.
-        counts = [functions.expr("count(1) AS n"), functions.expr("count_if(odd.bad) AS bad")]
+        counted = ("count(1) AS n", "count_if(odd.bad) AS bad", ages.observed())
+        counts = [functions.expr(each) for each in counted]
         told = told.observe(COUNTS, counts[0], seq(counts[1:]))
         sample = parse_with(self.session, reader, functions.lit(self.plan.sample))
         inputs = reader.all_inputs("odd.bad", _ALONG)

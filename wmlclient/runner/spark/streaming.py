@@ -17,7 +17,7 @@ from typing import Any
 from attrs import frozen
 
 from wmlclient.runner.engine.ports import StreamSetupError, StreamSpec, TransformFailed
-from wmlclient.runner.spark import single, slots
+from wmlclient.runner.spark import ages, single, slots
 from wmlclient.runner.spark.batches import BatchWriter
 from wmlclient.runner.spark.failures import root_cause
 from wmlclient.runner.spark.models import ModelCache, load
@@ -196,6 +196,7 @@ class SparkStream:
                     if self._stopping.is_set() or not self._may_repair(error):
                         raise
                     logger.warning("stream %s: a batch failed (%s)", self.spec.stream_id, root_cause(error))
+                    self._counts.trouble(root_cause(error))
                     self._repairing = True
                 else:
                     if self._stopping.is_set() or not (
@@ -255,9 +256,9 @@ class SparkStream:
         counted = (progress.get("observedMetrics") or {}).get(single.COUNTS)
         if counted:
             seconds = (progress.get("durationMs") or {}).get("triggerExecution", 0) / 1000
-            self._counts.add(
-                int(counted["n"]), int(counted["bad"]), progress["batchId"], progress["timestamp"], seconds
-            )
+            taken, bad = int(counted["n"]), int(counted["bad"])
+            latency = ages.latency(counted, None if self.realtime else ages.ended(progress))
+            self._counts.add(taken, bad, progress["batchId"], progress["timestamp"], seconds, latency)
 
     def _progress(self) -> dict[str, Any]:
         return {**self._counts.to_json(), "lag": self._lag}

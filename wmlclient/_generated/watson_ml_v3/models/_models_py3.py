@@ -1081,7 +1081,7 @@ class DeploymentEntity(msrest.serialization.Model):  # pylint: disable=too-many-
      its source topic, partition, offset and timestamp and the model's digest in its headers.
     :vartype receipts: bool
     :ivar stream: Extension of this service: what a running stream last told of itself, counted
-     since it was started. Spark streams tell part of it.
+     since it was started.
     :vartype stream: ~wmlclient._generated.watson_ml_v3.models.StreamProgress
     """
 
@@ -1214,7 +1214,7 @@ class DeploymentEntity(msrest.serialization.Model):  # pylint: disable=too-many-
          names its source topic, partition, offset and timestamp and the model's digest in its headers.
         :paramtype receipts: bool
         :keyword stream: Extension of this service: what a running stream last told of itself, counted
-         since it was started. Spark streams tell part of it.
+         since it was started.
         :paramtype stream: ~wmlclient._generated.watson_ml_v3.models.StreamProgress
         """
         super().__init__(**kwargs)
@@ -4396,7 +4396,8 @@ class StageMaterials(msrest.serialization.Model):
 
 class StreamLatencies(msrest.serialization.Model):
     """Extension of this service: milliseconds from a record's timestamp to the end of its batch, of
-    the slowest worker.
+    the slowest worker. On Spark of each eighth record of the last batch; in Real-time Mode to the
+    moment at which Spark takes the record.
 
     :ivar p50: Half of the records are faster.
     :vartype p50: float
@@ -4423,7 +4424,7 @@ class StreamLatencies(msrest.serialization.Model):
 
 class StreamProgress(msrest.serialization.Model):  # pylint: disable=too-many-instance-attributes
     """Extension of this service: what a running stream last told of itself, counted since it was
-    started. Spark streams tell part of it.
+    started.
 
     :ivar records_in: Records read.
     :vartype records_in: int
@@ -4445,7 +4446,8 @@ class StreamProgress(msrest.serialization.Model):  # pylint: disable=too-many-in
     :ivar lag: By partition: records that wait to be read.
     :vartype lag: dict[str, int]
     :ivar latency_ms: Extension of this service: milliseconds from a record's timestamp to the end
-     of its batch, of the slowest worker.
+     of its batch, of the slowest worker. On Spark of each eighth record of the last batch; in
+     Real-time Mode to the moment at which Spark takes the record.
     :vartype latency_ms: ~wmlclient._generated.watson_ml_v3.models.StreamLatencies
     :ivar last_batch_at: When the last batch was done.
     :vartype last_batch_at: str
@@ -4514,7 +4516,8 @@ class StreamProgress(msrest.serialization.Model):  # pylint: disable=too-many-in
         :keyword lag: By partition: records that wait to be read.
         :paramtype lag: dict[str, int]
         :keyword latency_ms: Extension of this service: milliseconds from a record's timestamp to the
-         end of its batch, of the slowest worker.
+         end of its batch, of the slowest worker. On Spark of each eighth record of the last batch; in
+         Real-time Mode to the moment at which Spark takes the record.
         :paramtype latency_ms: ~wmlclient._generated.watson_ml_v3.models.StreamLatencies
         :keyword last_batch_at: When the last batch was done.
         :paramtype last_batch_at: str
