@@ -106,6 +106,10 @@ def test_in_real_time_they_are_taken_once_and_records_again_as_they_come(tmp_pat
         (OSError("gone"), "spark_driver_died"),
         (RuntimeError("KAFKA_DATA_LOSS"), "data_lost"),
         (RuntimeError("[STREAMING_REAL_TIME_MODE.X] no"), "realtime_not_supported"),
+        (
+            RuntimeError("maxOffsetsPerTrigger is not compatible with real time mode"),
+            "realtime_not_supported",
+        ),
     ],
 )
 def test_what_is_no_records_fault_fails_the_stream(tmp_path: Path, error: Exception, code: str) -> None:

@@ -12,7 +12,7 @@ from wmlclient.runner.engine.halving import find_refused
 from wmlclient.runner.engine.ports import KafkaEndpoint, SparkUnavailable, StreamSetupError, StreamSpec
 from wmlclient.runner.spark import slots
 from wmlclient.runner.spark.conf import read
-from wmlclient.runner.spark.kafka_options import producer_options, source_options
+from wmlclient.runner.spark.kafka_options import bound, producer_options, source_options
 from wmlclient.runner.spark.pool import DriverPool
 from wmlclient.runner.spark.progress import Counts, lag, positions
 from wmlclient.runner.spark.settings import DriverFolder, spark_settings
@@ -55,8 +55,10 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_batches_are_bounded_and_records_in_real_time_do_not_linger() -> None:
-    assert source_options(SPEC)["maxOffsetsPerTrigger"] == "250000"
-    assert source_options(SPEC, 40)["maxOffsetsPerTrigger"] == "40"
+    assert bound() == {"maxOffsetsPerTrigger": "250000"}
+    assert bound(40) == {"maxOffsetsPerTrigger": "40"}
+    # Real-time Mode ends where it is there.
+    assert not source_options(SPEC).keys() & bound().keys()
     assert producer_options(END, 0)["kafka.linger.ms"] == "0"
     assert "topic" not in producer_options(END)
 

@@ -25,13 +25,8 @@ def connection_options(endpoint: KafkaEndpoint) -> dict[str, str]:
     }
 
 
-def source_options(spec: StreamSpec, records: int | None = None) -> dict[str, str]:
-    """For ``readStream.format("kafka")``.
-
-    Args:
-        spec: The stream.
-        records: So many of them at most in one batch; None for :data:`MAX_RECORDS_PER_BATCH`.
-    """
+def source_options(spec: StreamSpec) -> dict[str, str]:
+    """For ``readStream.format("kafka")``."""
     return {
         **connection_options(spec.source),
         "subscribe": spec.source.topic,
@@ -40,9 +35,17 @@ def source_options(spec: StreamSpec, records: int | None = None) -> dict[str, st
         "startingTimestamp": str(spec.created_at_ms),
         "startingOffsetsByTimestampStrategy": "latest",
         "failOnDataLoss": "true",
-        "maxOffsetsPerTrigger": str(records or MAX_RECORDS_PER_BATCH),
         "kafka.isolation.level": "read_committed",
     }
+
+
+def bound(records: int | None = None) -> dict[str, str]:
+    """For a source whose records come in batches; Real-time Mode refuses it.
+
+    Args:
+        records: So many of them at most in one batch; None for :data:`MAX_RECORDS_PER_BATCH`.
+    """
+    return {"maxOffsetsPerTrigger": str(records or MAX_RECORDS_PER_BATCH)}
 
 
 def sink_options(endpoint: KafkaEndpoint) -> dict[str, str]:

@@ -10,7 +10,7 @@ from attrs import frozen
 from wmlclient.runner.engine.ports import StreamSpec
 from wmlclient.runner.spark import conf
 from wmlclient.runner.spark.batches import BatchWriter
-from wmlclient.runner.spark.kafka_options import producer_options, source_options
+from wmlclient.runner.spark.kafka_options import bound, producer_options, source_options
 from wmlclient.runner.spark.session import Session
 from wmlclient.runner.spark.single import SinglePass
 
@@ -36,7 +36,7 @@ class Queries:
             plan: What it does.
             realtime: Whether records are scored as they come, not in batches.
         """
-        out = self._named(plan.apply(self._source()).writeStream().format("kafka"))
+        out = self._named(plan.apply(self._source(bounded=not realtime)).writeStream().format("kafka"))
         for key, value in producer_options(self.spec.target, 0 if realtime else 5).items():
             out = out.option(key, value)
         if realtime:
@@ -58,10 +58,11 @@ class Queries:
             out = out.trigger(self.session.jvm.org.apache.spark.sql.streaming.Trigger.AvailableNow())
         return out.start()
 
-    def _source(self) -> Any:
+    def _source(self, bounded: bool = True) -> Any:
         source = self.session.spark.readStream().format("kafka")
         most = self.session.setting(conf.RECORDS_PER_BATCH)
-        for key, value in source_options(self.spec, int(most) if most else None).items():
+        limit = bound(int(most) if most else None) if bounded else {}
+        for key, value in {**source_options(self.spec), **limit}.items():
             source = source.option(key, value)
         return source.load()
 

@@ -13,7 +13,7 @@ def classify(error: BaseException) -> tuple[str, str, bool]:
     if isinstance(error, OSError | EOFError) or links[0].kind.startswith("Py4J"):
         # No exception of the JVM's but none of its answers: it is gone, and this process about to follow.
         return "spark_driver_died", f"Spark does not answer any more: {message}", True
-    if "STREAMING_REAL_TIME_MODE" in text:
+    if "STREAMING_REAL_TIME_MODE" in text or "real time mode" in text:
         return "realtime_not_supported", f"Spark cannot run this model in real time: {message}", False
     if "data may have been missed" in text or "KAFKA_DATA_LOSS" in text or "data may have been lost" in text:
         return (
