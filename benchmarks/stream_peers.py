@@ -105,7 +105,10 @@ def bare(task: dict[str, Any]) -> None:
             producer.begin_transaction()
             for message in messages:
                 producer.produce(
-                    spec.target.topic, message.value(), message.key(), timestamp=message.timestamp()[1]
+                    spec.target.topic,
+                    message.value().ljust(task["bytes"]),
+                    message.key(),
+                    timestamp=message.timestamp()[1],
                 )
             producer.flush()
             offsets = consumer.position(consumer.assignment())
