@@ -146,6 +146,9 @@ def test_secrets_of_a_driver_are_its_own(tmp_path: Path) -> None:
     assert one["spark.driver.bindAddress"] == "127.0.0.1"
     cluster = spark_settings(folder, "spark://host.example:7077", [], "1g")
     assert "spark.authenticate.secret" not in cluster
+    # A whole day; of a cluster's executors Spark itself knows best.
+    patience = "spark.storage.blockManagerHeartbeatTimeoutMs"
+    assert (one[patience], patience in cluster) == ("86400000", False)
     assert "spark.driver.host" not in cluster
     assert spark_settings(folder, "spark://127.0.0.1:7077", [], "1g")["spark.driver.host"] == "127.0.0.1"
 

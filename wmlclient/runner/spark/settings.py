@@ -121,6 +121,8 @@ def spark_settings(
         settings |= {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
     if is_local(master):
         settings |= {"spark.authenticate": "true", "spark.authenticate.secret": secrets.token_hex(32)}
+        # A laptop that was closed for two minutes: Spark would take its one executor, itself, for dead, and end later.
+        settings["spark.storage.blockManagerHeartbeatTimeoutMs"] = "86400000"
     more = dict(extra or {})
     paths = [str(jar) for jar in jars] + [jar for jar in (more.pop("spark.jars", None),) if jar]
     if paths:
