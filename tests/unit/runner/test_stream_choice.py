@@ -244,7 +244,8 @@ def test_what_a_stream_tells_of_itself_is_kept_until_it_starts_anew(world: Any, 
     made = create(world, model_id)
     eventually(lambda: world.engine.deployments.get(made.id).status == "RUNNING")
     world.native.tell(made.id, "progress", records_in=5)
-    assert world.engine.streams.progress(made.id) == {"records_in": 5}
+    told = {"records_in": 5, "restarts": 0, "last_error": None}
+    assert world.engine.streams.progress(made.id) == told
 
 
 def test_the_end_of_the_service_ends_the_native_streams(world: Any, model_id: str) -> None:
