@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from account import ACCOUNT, LEAST, REPORT, VERSION
-from harness import SEED
+from harness import SEED, TIMES
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +27,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             SparkSession.builder.master("local[2]")
             .appName("parity")
             .config("spark.ui.enabled", "false")
+            # A hundred thousand rows of vectors with five hundred values each.
+            .config("spark.driver.memory", "1g" if TIMES == 1 else "4g")
             # Of many small jobs, compiling them well takes longer than running. Java's numbers do not depend on it.
             .config("spark.driver.extraJavaOptions", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1")
             .config("spark.driver.host", "127.0.0.1")
