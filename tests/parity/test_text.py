@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import prove
+from harness import prove, rows_each
 
 pytestmark = pytest.mark.spark
 
@@ -40,9 +40,8 @@ def test_tokenizer(spark: Any, tmp_path: Path) -> None:
     odd = [
         [text] for text in ("", " ", "  a  b ", "\u0130I\u0131", "ΟΔΟΣ ΣΑΣ.Α", "\x1c\x85\u2003x", "A\r\nB")
     ]
-    prove(
-        spark, Tokenizer(inputCol="text", outputCol="words"), "text string", tmp_path, values=odd, nulls=True
-    )
+    stage = Tokenizer(inputCol="text", outputCol="words")
+    prove(spark, stage, "text string", tmp_path, values=odd, nulls=True, rows=rows_each(1))
 
 
 @pytest.mark.parametrize(("pattern", "params"), PATTERNS)
@@ -83,7 +82,8 @@ def test_ngram(spark: Any, tmp_path: Path, n: int) -> None:
     from pyspark.ml.feature import NGram
 
     odd = [[["a", None, "b"]], [[]], [["a"]]]
-    prove(spark, NGram(inputCol="words", outputCol="out", n=n), "words array<string>", tmp_path, values=odd)
+    stage = NGram(inputCol="words", outputCol="out", n=n)
+    prove(spark, stage, "words array<string>", tmp_path, values=odd, rows=rows_each(3))
 
 
 @pytest.mark.parametrize(
