@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from wmlclient.connections import SparkService
 from wmlclient.deployment import Deployment
 from wmlclient.errors import BadRequestError, PayloadError
 from wmlclient.pages import Pages
@@ -15,7 +16,6 @@ from wmlclient.storage import StoredFile, StoredTable
 from wmlclient.translate import translate
 
 if TYPE_CHECKING:
-    from wmlclient.connections import SparkService
     from wmlclient.service import Service
 
 COLUMNS = (
@@ -113,6 +113,21 @@ def _noted(service: Service, resource: Any) -> Deployment:
     return deployment
 
 
+def spark_header(spark: SparkService | None) -> str | None:
+    """What names a Spark service in a request.
+
+    Raises:
+        PayloadError: It is something else.
+    """
+    if spark is not None and not isinstance(spark, SparkService):
+        # Not what it is: a dict may hold a password.
+        raise PayloadError(
+            f"spark= is of the type {type(spark).__name__}. Give a SparkService, such as "
+            "SparkService(cluster_master_url='local[2]')."
+        )
+    return spark._header() if spark is not None else None
+
+
 def create_stream(
     service: Service, model_id: str, body: Mapping[str, Any], spark: SparkService | None
 ) -> Deployment:
@@ -124,7 +139,7 @@ def create_stream(
         body: The request.
         spark: The Spark service that is to run it, or None. Where one is needed after all, the client's own is named.
     """
-    header = spark._header() if spark is not None else None
+    header = spark_header(spark)
     own = service.default_spark
     if header is None and own is not None and body.get("engine") == "spark":
         header = own._header()

@@ -356,7 +356,7 @@ class Model:
             if body["type"] == "batch":
                 if wishes:
                     raise PayloadError(f"{next(iter(wishes))}= is for streams: give Kafka topics.")
-                header = spark._header() if spark is not None else None
+                header = deployments.spark_header(spark)
                 deployment = deployments.create(self._service, self.id, body, spark_header=header)
             else:
                 deployment = deployments.create_stream(self._service, self.id, body, spark)

@@ -153,6 +153,14 @@ def test_a_spark_service_is_named_only_where_it_is_needed(client: Client, stub: 
     assert [b"local[2]" in base64.b64decode(header or "") for header in headers[3:]] == [True, True]
 
 
+@pytest.mark.parametrize("ends", [(KAFKA.topic("a"), KAFKA.topic("b")), ("in.parquet", "out.parquet")])
+@pytest.mark.parametrize("spark", ["local[2]", {"tenant_secret": "s3cr3t"}])
+def test_what_is_no_spark_service_is_refused_and_not_shown(model: Model, ends: Any, spark: Any) -> None:
+    with pytest.raises(errors.PayloadError, match="SparkService") as caught:
+        model.deploy("tweets", source=ends[0], target=ends[1], spark=spark)
+    assert "s3cr3t" not in str(caught.value)
+
+
 def test_wishes_for_a_stream_are_sent_as_they_are(model: Model, stub: Stub) -> None:
     ends = {"source": KAFKA.topic("a"), "target": KAFKA.topic("b")}
     wishes: dict[str, Any] = {"engine": "native", "delivery": "at_least_once", "workers": 2, "receipts": True}
