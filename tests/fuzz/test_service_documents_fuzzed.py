@@ -108,8 +108,8 @@ def _sent(target: Target, operation: Any, mode: Any, known: Any, counts: list[in
         if id is not None and "executionId" in parameters:
             case.path_parameters |= {"executionId": id, **{name: 0 for name in parameters if name == "index"}}
         elif id is not None and isinstance(case.body, dict) and mode is GenerationMode.POSITIVE:
-            # Whole, since the document calls no input required.
-            case.body = {**RECORD, **case.body, **TABLES}
+            # Whole and with nothing else: the document calls no input required and forbids no other member.
+            case.body = {name: case.body.get(name, value) for name, value in RECORD.items()} | TABLES
         response = case.call(**target.arguments())
         counts.append(response.status_code)
         case.validate_response(response, checks=_CHECKS)
