@@ -32,7 +32,7 @@ def group_ranges(topic: KafkaTopic, group: str, since_ms: int) -> dict[int, tupl
     kafka = _kafka()
     with _translated(topic.connection, topic.name):
         with _admin(topic.connection) as admin:
-            offsets = admin.list_group_offsets(group)[group]
+            offsets = admin.group_offsets(group)
             id = _id(admin, topic.name)
         ends = {
             partition: found.offset
@@ -75,8 +75,7 @@ def same_topic(told: str | None, id: str | None) -> bool:
 
 
 def _id(admin: Any, name: str) -> str | None:
-    (found,) = admin.describe_topics([name])
-    given = found.get("topic_id")
+    given = admin.describe(name).get("topic_id")
     id = given if isinstance(given, UUID) else UUID(str(given)) if given else None
     return base64.urlsafe_b64encode(id.bytes).decode().rstrip("=") if id is not None and id.int else None
 
@@ -88,7 +87,7 @@ def leaders(topic: KafkaTopic) -> dict[int, int]:
         BrokerError: Kafka refuses, or does not answer.
     """
     with _translated(topic.connection, topic.name), _admin(topic.connection) as admin:
-        [found] = admin.describe_topics([topic.name])
+        found = admin.describe(topic.name)
     return {
         each["partition_index"]: each["leader_id"] for each in found["partitions"] if each["leader_id"] >= 0
     }

@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
@@ -18,6 +18,9 @@ from wmlclient.formats import RecordFormat
 from wmlclient.kafka_login import kafka_python_options, login_of
 from wmlclient.knock import KnockFailed, knock
 from wmlclient.records import Headers, KafkaRecord, Key, outgoing, several
+
+if TYPE_CHECKING:
+    from wmlclient.kafka_admin import KafkaAdmin
 
 CONNECT_TIMEOUT = 15.0
 _UNKNOWN_TOPIC = 3  # by the Kafka protocol
@@ -70,10 +73,7 @@ class KafkaTopic:
         errors = _kafka().errors
         with _translated(self.connection, self.name), _admin(self.connection) as admin:
             try:
-                admin.create_topics(
-                    {self.name: {"num_partitions": partitions, "replication_factor": replication}},
-                    wait_for_metadata=True,
-                )
+                admin.create(self.name, num_partitions=partitions, replication_factor=replication)
             except errors.TopicAlreadyExistsError:
                 if not exist_ok:
                     raise
@@ -84,7 +84,7 @@ class KafkaTopic:
         errors = _kafka().errors
         with _translated(self.connection, self.name), _admin(self.connection) as admin:
             try:
-                admin.delete_topics([self.name])
+                admin.delete(self.name)
             except errors.UnknownTopicOrPartitionError:
                 if not missing_ok:
                     raise
@@ -93,8 +93,7 @@ class KafkaTopic:
         """True if the brokers know it."""
         with _translated(self.connection, self.name), _admin(self.connection) as admin:
             # Asked like this, Kafka never makes the topic.
-            (found,) = admin.describe_topics([self.name])
-            return int(found["error_code"]) != _UNKNOWN_TOPIC
+            return int(admin.describe(self.name)["error_code"]) != _UNKNOWN_TOPIC
 
     def send(
         self,
@@ -327,8 +326,11 @@ def _open(kind: Any, connection: KafkaConnection, **options: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _admin(connection: KafkaConnection) -> Iterator[Any]:
-    admin = _open(_kafka().KafkaAdminClient, connection)
+def _admin(connection: KafkaConnection) -> Iterator[KafkaAdmin]:
+    client = _open(_kafka().KafkaAdminClient, connection)
+    from wmlclient.kafka_admin import KafkaAdmin
+
+    admin = KafkaAdmin(client, CONNECT_TIMEOUT)
     try:
         yield admin
     finally:

@@ -8,12 +8,15 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wmlclient.kafka_login import kafka_python_options, login_of, problem
 from wmlclient.knock import KnockFailed, knock
 from wmlclient.runner.engine.ports import KafkaEndpoint, StreamSetupError
 from wmlclient.runner.jaas import quote
+
+if TYPE_CHECKING:
+    from wmlclient.kafka_admin import KafkaAdmin
 
 logger = logging.getLogger("wmlclient.runner.topics")
 
@@ -67,17 +70,16 @@ class KafkaTopicAdmin:
             )
 
     @staticmethod
-    def _describe(admin: Any, endpoint: KafkaEndpoint) -> int:
+    def _describe(admin: KafkaAdmin, endpoint: KafkaEndpoint) -> int:
         # Describing, unlike asking for a topic's metadata, never makes a topic.
-        [found] = admin.describe_topics([endpoint.topic])
-        return int(found["error_code"])
+        return int(admin.describe(endpoint.topic)["error_code"])
 
     @staticmethod
-    def _create(admin: Any, endpoint: KafkaEndpoint) -> None:
+    def _create(admin: KafkaAdmin, endpoint: KafkaEndpoint) -> None:
         from kafka.errors import KafkaError, TopicAlreadyExistsError
 
         try:
-            admin.create_topics({endpoint.topic: {}}, wait_for_metadata=True)
+            admin.create(endpoint.topic)
         except TopicAlreadyExistsError:
             pass
         except KafkaError as error:
@@ -139,25 +141,28 @@ def client_options(endpoint: KafkaEndpoint) -> dict[str, Any]:
 
 
 @contextmanager
-def _admin(endpoint: KafkaEndpoint, seconds: float) -> Iterator[Any]:
+def _admin(endpoint: KafkaEndpoint, seconds: float) -> Iterator[KafkaAdmin]:
     try:
         with warnings.catch_warnings():
             # kafka-python reads its own files in a way that Python 3.11 and 3.12 warn of.
             warnings.simplefilter("ignore", DeprecationWarning)
             from kafka import KafkaAdminClient
             from kafka.errors import KafkaError
+
+            from wmlclient.kafka_admin import KafkaAdmin
     except ImportError:
         raise StreamSetupError(
             "kafka_python_not_found", "kafka-python is not installed. Run: pip install 'wmlclient[local]'"
         ) from None
     limit = int(seconds * 1000)
     try:
-        admin = KafkaAdminClient(
+        client = KafkaAdminClient(
             **client_options(endpoint),
             request_timeout_ms=limit,
             bootstrap_timeout_ms=limit,
             client_id="wmlclient",
         )
+        admin = KafkaAdmin(client, seconds)
         try:
             yield admin
         finally:

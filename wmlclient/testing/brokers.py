@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from attrs import define, field
 
@@ -13,6 +13,8 @@ from wmlclient.connections import KafkaConnection
 from wmlclient.errors import BrokerError, ConfigError
 from wmlclient.testing.nodes import KafkaNode
 from wmlclient.topics import KafkaTopic
+
+_LEADER_SECONDS = 30.0
 
 
 @define
@@ -98,17 +100,32 @@ class KafkaCluster(_Topics):
     nodes: tuple[KafkaNode, ...] = ()
 
     def leader(self, topic: KafkaTopic, partition: int = 0) -> KafkaNode:
-        """The broker that takes a partition's records.
+        """The broker that takes a partition's records: one that runs.
+
+        After ``kill()`` it waits until another one leads, up to half a minute.
 
         Raises:
-            BrokerError: there is none at the moment, or no such partition.
+            BrokerError: there is none, or no such partition.
         """
+        from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+        def none(_state: Any) -> KafkaNode:
+            raise BrokerError(f"Partition {partition} of {topic.name!r} has no leader now.", retriable=True)
+
+        again = Retrying(
+            retry=retry_if_result(lambda node: node is None),
+            stop=stop_after_delay(_LEADER_SECONDS),
+            wait=wait_fixed(0.2),
+            retry_error_callback=none,
+        )
+        return cast(KafkaNode, again(self._running_leader, topic, partition))
+
+    def _running_leader(self, topic: KafkaTopic, partition: int) -> KafkaNode | None:
         from wmlclient.groups import leaders
 
+        # A broker that has not heard yet names the one that is gone.
         number = leaders(topic).get(partition)
-        if number is None:
-            raise BrokerError(f"Partition {partition} of {topic.name!r} has no leader now.", retriable=True)
-        return next(node for node in self.nodes if node.number == number)
+        return next((node for node in self.nodes if node.number == number and node.pid), None)
 
     def clean(self) -> None:
         """Has all of them run again, and deletes the topics that this test made."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent import futures
 from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -24,6 +26,9 @@ OF_A_RECORD = frozenset(
         KafkaError.INVALID_MSG,
     )
 )
+
+#: For a broker to take a batch's offsets. One that leads the group and is gone costs a stream so many seconds.
+_OFFSETS_SECONDS = 10.0
 
 #: Errors of records that were not tried to the end.
 _GIVEN_UP = frozenset((KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT))
@@ -160,7 +165,10 @@ class ExactlyOnce(_Producers):
             # pauses. What fails here fails the commit as well.
             producer.flush(ANSWER_SECONDS)
             offsets = membership.offsets(following)
-            again(lambda left: producer.send_offsets_to_transaction(offsets, proof, left))
+            again(
+                lambda left: bounded(producer.send_offsets_to_transaction, offsets, proof, left),
+                _OFFSETS_SECONDS,
+            )
             again(producer.commit_transaction)
         except KafkaException as problem:
             producer.poll(0)
@@ -205,6 +213,37 @@ class AtLeastOnce(_Producers):
                 raise refused
             raise KafkaException(self._failures[0] if self._failures else KafkaError(KafkaError._TIMED_OUT))
         membership.commit(following)
+
+
+def bounded(call: Callable[..., Any], *arguments: Any) -> None:
+    """Call with a limit that holds, of a call that forgets its own.
+
+    librdkafka's ``send_offsets_to_transaction`` waits for the broker that led the group, however long it is gone
+    (its issues 5456 and 5511). Such a call stays behind in a thread of its own, with its producer: what it sends when
+    that broker is back is the word of one who was fenced off.
+
+    Args:
+        call: What to call.
+        arguments: Its arguments, the last of them its limit in seconds.
+
+    Raises:
+        KafkaException: Of the call; ``_TIMED_OUT`` where it does not come back a second after its limit.
+    """
+    done: futures.Future[None] = futures.Future()
+
+    def run() -> None:
+        try:
+            done.set_result(call(*arguments))
+        except BaseException as problem:
+            done.set_exception(problem)
+
+    threading.Thread(target=run, name="bounded", daemon=True).start()
+    try:
+        done.result(arguments[-1] + 1)
+    except futures.TimeoutError:
+        raise KafkaException(
+            KafkaError(KafkaError._TIMED_OUT, f"no answer in {arguments[-1] + 1:.0f} s")
+        ) from None
 
 
 def again(call: Callable[[float], Any], seconds: float = ANSWER_SECONDS) -> None:
