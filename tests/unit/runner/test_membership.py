@@ -133,3 +133,25 @@ def test_an_offset_of_a_topic_that_was_deleted_says_nothing_of_the_new_one(
     assert [each.offset for each in consumer.sought] == [begins]
     assert [(each.offset, each.metadata) for each in membership.offsets({0: 51})] == [(51, "id-now")]
     assert [(each.offset, each.metadata) for each in consumer.pinned] == [(3, "id-now")] * (begins == 3)
+
+
+class FinishesBadly(LeavesBadly):
+    """A consumer that loses its partitions and says in the same breath, and only then, that it is finished."""
+
+    def consume(self, _most: int, _seconds: float) -> list[Any]:
+        self._on_revoke(self, [TopicPartition("t", 0)])
+        return [SimpleNamespace(error=lambda: KafkaError(KafkaError._FATAL, "fenced"))]
+
+    def subscribe(self, _topics: list[str], *, on_revoke: Any, **others: Any) -> None:
+        self._on_revoke = on_revoke
+        super().subscribe(_topics, **others)
+
+    def unassign(self) -> None:
+        pass
+
+
+def test_a_client_that_is_finished_is_told_whatever_comes_with_it() -> None:
+    membership = Membership(lambda: FinishesBadly(), SOURCE, 0)  # type: ignore[arg-type, return-value]
+    with pytest.raises(KafkaException) as caught:
+        membership.take(10, 0)
+    assert caught.value.args[0].code() == KafkaError._FATAL

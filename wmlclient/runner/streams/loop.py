@@ -22,7 +22,7 @@ from wmlclient.runner.streams import clients
 from wmlclient.runner.streams.counts import Counts
 from wmlclient.runner.streams.decoder import Verdict
 from wmlclient.runner.streams.delivery import AtLeastOnce, Delivery, ExactlyOnce, LostPlace, RecordRefused
-from wmlclient.runner.streams.membership import Membership, raise_named
+from wmlclient.runner.streams.membership import Membership, is_fatal, raise_named
 from wmlclient.runner.streams.model import OneByOne, RecordModel
 from wmlclient.runner.streams.outgoing import Blocked, Outgoing, Sender
 from wmlclient.runner.streams.pace import Pace
@@ -166,7 +166,7 @@ class StreamLoop:
         """The connection has trouble; the client goes on trying by itself, unless it says that it will not."""
         logger.info("%s", error)
         self.counts.last_error = error.str()
-        self._dead = self._dead or bool(error.fatal())
+        self._dead = self._dead or is_fatal(error)
 
     # -- its work ---------------------------------------------------------------------------------------------
 
@@ -309,7 +309,7 @@ class StreamLoop:
             return  # the next start settles it
         try:
             delivery.ready()
-            if error.fatal() or self._trouble > len(_PAUSES):
+            if is_fatal(error) or self._trouble > len(_PAUSES):
                 membership.rejoin()
             else:
                 membership.resume()

@@ -100,7 +100,10 @@ class Membership:
             self.rejoin()
             raise broken
         if self._changes != before:
-            # What was read belongs to the partitions of before.
+            # What was read belongs to the partitions of before; but a client says only once that it is finished.
+            for error in (message.error() for message in messages):
+                if error is not None and is_fatal(error):
+                    raise KafkaException(error)
             self._seek(self.positions)
             return []
         good = []
@@ -277,9 +280,14 @@ class Membership:
             # An offset of the old topic, most likely, where there is a new one of the name.
             self._source.check(self._source.look())
         raise_named(error, self._topic)
-        if error.fatal():
+        if is_fatal(error):
             raise KafkaException(error)
         logger.info("reading %s: %s", self._topic, error)
+
+
+def is_fatal(error: KafkaError) -> bool:
+    """Whether a client that says so gives nothing any more."""
+    return error.fatal() or error.code() == KafkaError._FATAL
 
 
 def raise_named(error: KafkaError, topic: str) -> None:
