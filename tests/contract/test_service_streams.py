@@ -114,11 +114,10 @@ def test_a_change_restarts_it_and_a_deletion_takes_it_along(user: MlUser, shared
         json={"code": "answer = x - y", "runtimeType": "Python"},
     )
     assert changed.status == 200
-    second = eventually(
-        lambda: (
-            (now := shared.native.streams.get(made.guid)) and now.model_digest != first.model_digest and now
-        )
-    )
+    # Whoever waits for it to run waits for the new code.
+    shared.until(made.url, "RUNNING")
+    second = shared.native.streams[made.guid]
+    assert second.model_digest != first.model_digest
     assert second.program.code == "answer = x - y"
 
     # One that is stopped stays so.

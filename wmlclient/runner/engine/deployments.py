@@ -271,27 +271,36 @@ class DeploymentService:
                     continue
 
     def service_changed(self, service: WebService) -> None:
-        """Have the streams of a web service run it as it is now, or end with it; that is done behind."""
+        """Have the streams of a web service run it as it is now, or end with it; that is done behind.
+
+        From here on no stream is `RUNNING` that does not run the service as it is.
+        """
         named = {"name": service.name, "version": service.version}
         stand_ins = self._store.models.of_service(named)
         if stand_ins:
+            for deployment in self._streams_of(stand_ins):
+                if deployment.status == "RUNNING":
+                    self._store.deployments.update(deployment.id, status="INITIALIZING")
             work = threading.Thread(
                 target=self._follow, args=(stand_ins, named), name="service-streams", daemon=True
             )
             work.start()
 
     def _follow(self, stand_ins: list[str], named: Mapping[str, str]) -> None:
-        for model_id in stand_ins:
-            for deployment in self._store.deployments.page(_ALL, model_id=model_id).items:
-                try:
-                    if self._services.known(named):
-                        self._streams.stop(deployment.id)
-                        # Whoever stops it meanwhile is heard: the start asks for what is wanted.
-                        self._streams.start(deployment.id)
-                    else:
-                        self.delete(deployment.id, ignore_spark_errors=True)
-                except (EngineError, PortError) as error:
-                    logger.warning("stream %s does not follow its web service: %s", deployment.id, error)
+        for deployment in self._streams_of(stand_ins):
+            try:
+                if self._services.known(named):
+                    self._streams.stop(deployment.id)
+                    # Whoever stops it meanwhile is heard: the start asks for what is wanted.
+                    self._streams.start(deployment.id)
+                else:
+                    self.delete(deployment.id, ignore_spark_errors=True)
+            except (EngineError, PortError) as error:
+                logger.warning("stream %s does not follow its web service: %s", deployment.id, error)
+
+    def _streams_of(self, stand_ins: list[str]) -> list[Deployment]:
+        pages = (self._store.deployments.page(_ALL, model_id=model_id) for model_id in stand_ins)
+        return [deployment for page in pages for deployment in page.items]
 
     def finish_deletions(self) -> None:
         """After a restart: take down what was being taken down."""
