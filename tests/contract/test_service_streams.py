@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -103,10 +104,14 @@ def test_what_stands_for_the_service_is_no_model(shared: Service, name: str) -> 
     assert shared.operation("Deployments_Delete", ids=ids).status == 204
 
 
-def test_a_change_restarts_it_and_a_deletion_takes_it_along(user: MlUser, shared: Service, name: str) -> None:
+def test_a_change_restarts_it_and_a_deletion_takes_it_along(
+    user: MlUser, shared: Service, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = create(shared)
     shared.until(made.url, "RUNNING")
     first = shared.native.streams[made.guid]
+    go, stop = threading.Event(), shared.native.stop_stream
+    monkeypatch.setattr(shared.native, "stop_stream", lambda id: go.wait(30) and stop(id))
     changed = user.operation(
         "patchWebServiceVersion",
         "sums%20of%20all",
@@ -115,6 +120,8 @@ def test_a_change_restarts_it_and_a_deletion_takes_it_along(user: MlUser, shared
     )
     assert changed.status == 200
     # Whoever waits for it to run waits for the new code.
+    assert shared.call("GET", made.url).entity["status"] == "INITIALIZING"
+    go.set()
     shared.until(made.url, "RUNNING")
     second = shared.native.streams[made.guid]
     assert second.model_digest != first.model_digest
