@@ -88,7 +88,9 @@ def bare(task: dict[str, Any]) -> None:
     def loop() -> None:
         producer = clients.producer(spec.target, f"bare-{spec.stream_id}-{task['name']}", lambda *_: None)
         producer.init_transactions()
-        consumer = clients.consumer(spec.source, f"bare-{spec.stream_id}", None, lambda _: None)
+        consumer = clients.consumer(
+            spec.source, f"bare-{spec.stream_id}", None, lambda _: None, lambda *_: None
+        )
 
         def begin(_: Any, partitions: list[Any]) -> None:
             for each in partitions:

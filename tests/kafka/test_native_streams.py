@@ -178,6 +178,21 @@ def test_at_least_once_loses_nothing(stand: StreamStand) -> None:
     eventually(all_there)
 
 
+def test_at_least_once_that_is_stopped_doubles_nothing(stand: StreamStand) -> None:
+    spec = stand.spec(delivery="at_least_once")
+    for cycle in range(3):
+        heard = stand.start(spec)
+        thread = feeding(spec, cycle * 5000, 5000)
+        eventually(lambda heard=heard: (heard.progress().get("records_in") or 0) >= 1000, 60, stand.logs)
+        stand.streams.stop_stream(spec.stream_id)
+        thread.join()
+    heard = stand.start(spec)
+    eventually(lambda: heard.progress().get("lag") == {"0": 0}, 60, stand.logs)
+    stand.streams.stop_stream(spec.stream_id)
+    found = read(spec.target, 1, more=2) + read(spec.dead_letter, 1, more=2)
+    assert lost_and_double(places(spec), found) == (0, 0)
+
+
 def test_dead_letters_that_are_refused_stop_the_stream_until_they_are_taken(stand: StreamStand) -> None:
     spec = stand.spec()
 

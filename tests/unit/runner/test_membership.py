@@ -52,7 +52,7 @@ class LeavesBadly:
 def test_trouble_of_one_that_left_is_not_the_next_ones() -> None:
     made: list[LeavesBadly] = []
 
-    def make() -> Any:
+    def make(_on_commit: Any) -> Any:
         made.append(LeavesBadly())
         return made[-1]
 
@@ -65,7 +65,7 @@ def test_trouble_of_one_that_left_is_not_the_next_ones() -> None:
 
 
 def test_an_end_that_is_not_known_is_no_lag() -> None:
-    membership = Membership(lambda: LeavesBadly(), SOURCE, 0)  # type: ignore[arg-type, return-value]
+    membership = Membership(lambda _: LeavesBadly(), SOURCE, 0)  # type: ignore[arg-type, return-value]
     membership.positions = {0: 7}
     assert membership.lag() == {}
 
@@ -74,7 +74,7 @@ def test_one_without_a_place_for_long_is_told(monkeypatch: pytest.MonkeyPatch) -
     now = [0.0]
     clock = SimpleNamespace(monotonic=lambda: now[0])
     monkeypatch.setattr("wmlclient.runner.streams.membership.time", clock)
-    membership = Membership(lambda: LeavesBadly(), SOURCE, 0)  # type: ignore[arg-type, return-value]
+    membership = Membership(lambda _: LeavesBadly(), SOURCE, 0)  # type: ignore[arg-type, return-value]
     assert not membership.lost()
     now[0] = PLACELESS_SECONDS + 1
     assert membership.lost()
@@ -122,7 +122,7 @@ def test_an_offset_of_a_topic_that_was_deleted_says_nothing_of_the_new_one(
     metadata: str | None, begins: int
 ) -> None:
     consumer = Reads(metadata)
-    membership = Membership(lambda: consumer, Source("t", lambda: lambda: told("id-now")), 0)  # type: ignore[arg-type, return-value]
+    membership = Membership(lambda _: consumer, Source("t", lambda: lambda: told("id-now")), 0)  # type: ignore[arg-type, return-value]
     membership.take(1, 0)
     if begins == 3:
         # The old topic's partitions are not taken: the group shares those of the new one.
@@ -151,7 +151,92 @@ class FinishesBadly(LeavesBadly):
 
 
 def test_a_client_that_is_finished_is_told_whatever_comes_with_it() -> None:
-    membership = Membership(lambda: FinishesBadly(), SOURCE, 0)  # type: ignore[arg-type, return-value]
+    membership = Membership(lambda _: FinishesBadly(), SOURCE, 0)  # type: ignore[arg-type, return-value]
     with pytest.raises(KafkaException) as caught:
         membership.take(10, 0)
     assert caught.value.args[0].code() == KafkaError._FATAL
+
+
+class Commits(Reads):
+    """A consumer that commits when it is told to, and says how it went when it is polled."""
+
+    def __init__(self, told: Any) -> None:
+        super().__init__("id-now")
+        self._told = told
+        self.commits: list[tuple[list[int], bool]] = []
+        self.records: list[Any] = []
+        self.outcome: tuple[Any, ...] = ()
+
+    def consume(self, most: int, _seconds: float) -> list[Any]:
+        outcome, self.outcome = self.outcome, ()
+        if outcome:
+            self._told(*outcome)
+        found, self.records = self.records[:most], self.records[most:]
+        return found
+
+    def commit(self, offsets: list[TopicPartition], asynchronous: bool = False) -> None:
+        self.commits.append(([each.offset for each in offsets], asynchronous))
+
+    def close(self) -> None:
+        pass
+
+
+def committing() -> tuple[Membership, Commits]:
+    made: list[Commits] = []
+
+    def make(told: Any) -> Any:
+        made.append(Commits(told))
+        return made[-1]
+
+    return Membership(make, SOURCE, 0), made[0]
+
+
+def test_one_commit_is_under_way_at_a_time_and_the_last_one_comes_too() -> None:
+    membership, consumer = committing()
+    for offset in (1, 2, 3):
+        membership.commit_soon({0: offset})
+    assert consumer.commits == [([1], True)]
+    consumer.outcome = (None, [])
+    membership.take(1, 0)
+    assert consumer.commits == [([1], True), ([3], True)]
+
+
+@pytest.mark.parametrize("of_partition", [False, True])
+def test_a_commit_that_fails_is_told(of_partition: bool) -> None:
+    membership, consumer = committing()
+    membership.commit_soon({0: 1})
+    error = KafkaError(KafkaError.ILLEGAL_GENERATION)
+    consumer.outcome = (None, [SimpleNamespace(error=error)]) if of_partition else (error, [])
+    with pytest.raises(KafkaException) as caught:
+        membership.take(1, 0)
+    assert caught.value.args[0].code() == KafkaError.ILLEGAL_GENERATION
+    assert membership.take(1, 0) == []
+
+
+def test_who_leaves_commits_what_is_done_first() -> None:
+    membership, consumer = committing()
+    membership.commit_soon({0: 1})
+    membership.commit_soon({0: 2})
+    membership.close()
+    assert consumer.commits == [([1], True), ([2], False)]
+
+
+def test_no_more_than_a_batch_is_done_and_not_committed() -> None:
+    membership, consumer = committing()
+
+    def take(count: int) -> None:
+        consumer.records = [SimpleNamespace(error=lambda: None)] * count
+        assert len(membership.take(10, 0)) == count
+
+    take(4)
+    membership.commit_soon({0: 4})
+    take(6)
+    membership.commit_soon({0: 10})
+    assert consumer.commits == [([4], True)]
+    # Ten may come twice already.
+    take(1)
+    assert consumer.commits == [([4], True), ([10], False)]
+    membership.commit_soon({0: 11})
+    consumer.outcome = (None, [])
+    take(10)
+    assert consumer.commits == [([4], True), ([10], False), ([11], True)]

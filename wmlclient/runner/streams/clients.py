@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[at
 from wmlclient.kafka_login import login_of
 from wmlclient.runner.engine.ports import KafkaEndpoint
 from wmlclient.runner.kafka_security import librdkafka_options
+from wmlclient.runner.streams.commits import OnCommit
 
 logger = logging.getLogger("wmlclient.runner.streams")
 
@@ -43,7 +44,11 @@ def connection(endpoint: KafkaEndpoint) -> dict[str, Any]:
 
 
 def consumer(
-    endpoint: KafkaEndpoint, group: str, member: str | None, on_error: Callable[[Any], None]
+    endpoint: KafkaEndpoint,
+    group: str,
+    member: str | None,
+    on_error: Callable[[Any], None],
+    on_commit: OnCommit,
 ) -> Consumer:
     """A member of the stream's group.
 
@@ -53,6 +58,7 @@ def consumer(
         member: A name that the member has across restarts, so that it gets its partitions back at once and whoever
             had the name before is shut out; None for one that leaves when it ends.
         on_error: Takes errors of the connection.
+        on_commit: Takes the outcome of each commit, an error or None, and its partitions.
     """
     options = {
         **connection(endpoint),
@@ -70,6 +76,7 @@ def consumer(
         "fetch.queue.backoff.ms": 5,
         "fetch.error.backoff.ms": FETCH_PAUSE_MS,
         "error_cb": on_error,
+        "on_commit": on_commit,
     }
     if member is not None:
         options["group.instance.id"] = member

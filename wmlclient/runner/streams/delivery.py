@@ -193,7 +193,7 @@ class ExactlyOnce(_Producers):
 
 
 class AtLeastOnce(_Producers):
-    """Records first, offsets when all have arrived."""
+    """Records first, offsets when all have arrived; the next batch does not wait for them to be committed."""
 
     def send(self, records: Iterable[Outgoing], membership: Membership, following: dict[int, int]) -> None:
         """See :meth:`Delivery.send`."""
@@ -212,7 +212,7 @@ class AtLeastOnce(_Producers):
             if refused is not None:
                 raise refused
             raise KafkaException(self._failures[0] if self._failures else KafkaError(KafkaError._TIMED_OUT))
-        membership.commit(following)
+        membership.commit_soon(following)
 
 
 def bounded(call: Callable[..., Any], *arguments: Any) -> None:

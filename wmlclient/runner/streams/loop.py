@@ -19,6 +19,7 @@ from confluent_kafka import KafkaError, KafkaException
 from wmlclient import envelope
 from wmlclient.runner.engine.ports import StreamSetupError, StreamSpec
 from wmlclient.runner.streams import clients
+from wmlclient.runner.streams.commits import OnCommit
 from wmlclient.runner.streams.counts import Counts
 from wmlclient.runner.streams.decoder import Verdict
 from wmlclient.runner.streams.delivery import AtLeastOnce, Delivery, ExactlyOnce, LostPlace, RecordRefused
@@ -115,10 +116,9 @@ class StreamLoop:
 
     # -- its parts --------------------------------------------------------------------------------------------
 
-    def _consumer(self) -> Any:
-        return clients.consumer(
-            self._spec.source, envelope.group(self._spec.stream_id), self._member, self._disturbed
-        )
+    def _consumer(self, on_commit: OnCommit) -> Any:
+        group = envelope.group(self._spec.stream_id)
+        return clients.consumer(self._spec.source, group, self._member, self._disturbed, on_commit)
 
     def _delivery(self) -> Delivery:
         target, once = self._spec.target, self._spec.delivery == "exactly_once"

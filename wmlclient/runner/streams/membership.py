@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from wmlclient.runner.engine.ports import StreamSetupError
 from wmlclient.runner.streams.clients import ANSWER_SECONDS
+from wmlclient.runner.streams.commits import Commits, OnCommit
 from wmlclient.runner.streams.source import NO_TOPIC, Source
 
 logger = logging.getLogger("wmlclient.runner.streams")
@@ -39,7 +40,7 @@ class Membership:
     """One member of the group.
 
     Args:
-        make: Makes the consumer.
+        make: Makes the consumer; takes what is called with the outcome of each commit.
         source: The source; its id goes with each offset that is committed, so that an offset of a topic that is no
             more is known as such.
         since: Milliseconds since 1970; a partition that the group has never read is read from this moment on.
@@ -50,7 +51,7 @@ class Membership:
         joined: Whether it ever had one.
     """
 
-    def __init__(self, make: Callable[[], Consumer], source: Source, since: int) -> None:
+    def __init__(self, make: Callable[[OnCommit], Consumer], source: Source, since: int) -> None:
         self._make = make
         self._source = source
         self._topic = source.name
@@ -63,16 +64,19 @@ class Membership:
         self._placeless: float | None = None
         self._shared: str | None = None
         self._share_anew = False
+        self._taken = 0
+        self._commits = Commits()
         self._consumer = self._join()
 
     def _join(self) -> Consumer:
-        consumer = self._make()
+        self._commits = Commits()
+        consumer = self._make(self._commits.told)
         self._subscribe(consumer)
         return consumer
 
     def _subscribe(self, consumer: Consumer) -> None:
         consumer.subscribe(
-            [self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
+            [self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
         )
 
     def take(self, most: int, seconds: float) -> list[Any]:
@@ -99,6 +103,8 @@ class Membership:
             broken, self._broken = self._broken, None
             self.rejoin()
             raise broken
+        self._commits.check()
+        self._commit_waiting()
         if self._changes != before:
             # What was read belongs to the partitions of before; but a client says only once that it is finished.
             for error in (message.error() for message in messages):
@@ -113,6 +119,10 @@ class Membership:
                 good.append(message)
             else:
                 self._judge(error)
+        if self._commits.records + len(good) > most and self._commits.records:
+            # Of what comes twice after an accident there is one batch at most.
+            self.commit(self._commits.settle())
+        self._taken = len(good)
         return good
 
     @staticmethod
@@ -148,12 +158,34 @@ class Membership:
             if found.error is not None:
                 raise KafkaException(found.error)
 
+    def commit_soon(self, following: dict[int, int]) -> None:
+        """Commit offsets outside of a transaction, and do not wait: what fails is raised by :meth:`take`.
+
+        One commit is under way at a time; what is done meanwhile goes with the next one.
+        """
+        self._commits.add(following, self._taken)
+        self._commit_waiting()
+
+    def _commit_waiting(self) -> None:
+        if self._commits.waiting and not self._commits.under_way:
+            self._consumer.commit(offsets=self.offsets(self._commits.begin()), asynchronous=True)
+
+    def _settle(self) -> None:
+        """Have nothing under way: what is done and not committed would be done again by the next one."""
+        done = self._commits.settle()
+        if done:
+            try:
+                self.commit(done)
+            except KafkaException as error:
+                logger.info("offsets are not committed, and records are sent twice: %s", error)
+
     def resume(self) -> None:
         """Read on from what the group has committed, whatever was read meanwhile.
 
         Raises:
             KafkaException: The broker does not answer.
         """
+        self._settle()
         if self.positions:
             self.positions = self._starts(list(self.positions))
             self._seek(self.positions)
@@ -194,6 +226,7 @@ class Membership:
 
     def close(self) -> None:
         """Leave the group."""
+        self._settle()
         try:
             self._consumer.close()
         except (KafkaException, RuntimeError) as error:
@@ -216,6 +249,12 @@ class Membership:
             self._broken = error
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._settle()
+        self._lost(consumer, partitions)
+
+    def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        # Somebody else has them already.
+        self._commits.settle()
         self._changes += 1
         self.positions, self.proof = {}, None
         consumer.unassign()
