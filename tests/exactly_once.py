@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -19,6 +20,9 @@ from wmlclient import KafkaConnection, KafkaTopic
 from wmlclient.runner.broker import Broker
 from wmlclient.runner.engine.ports import KafkaEndpoint, StreamEvent, StreamSpec
 from wmlclient.runner.streams.clients import connection
+
+#: How many times as many records and accidents as in CI.
+TIMES = int(os.environ.get("WMLCLIENT_STREAMS_TIMES", "1"))
 
 _numbers = itertools.count()
 SCHEMA = {"type": "struct", "fields": TEXT_SCHEMA["fields"][:2]}  # type: ignore[index]

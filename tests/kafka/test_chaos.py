@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
-from exactly_once import SCHEMA, headers_of, lost_and_double, make_topic, places, read, send, topic_of, tweet
+from exactly_once import (
+    SCHEMA,
+    TIMES,
+    headers_of,
+    lost_and_double,
+    make_topic,
+    places,
+    read,
+    send,
+    topic_of,
+    tweet,
+)
 from stream_stand import StreamStand
 from waiting import eventually
 
@@ -17,11 +28,11 @@ from wmlclient.runner.engine.ports import StreamSpec
 from wmlclient.runner.streams.clients import connection
 from wmlclient.testing import poison_records
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300 * TIMES)]
 
 
 def test_every_kind_of_poison_goes_aside_whole_and_no_good_record_is_lost(stand: StreamStand) -> None:
-    count, bad = 100_000, 10_000
+    count, bad = 100_000 * TIMES, 10_000 * TIMES
     spec = stand.spec(partitions=2)
     heard = stand.start(spec)
     made = poison_records(SCHEMA, bad, needed=["text"], seed=20261121)
@@ -31,7 +42,9 @@ def test_every_kind_of_poison_goes_aside_whole_and_no_good_record_is_lost(stand:
     for place, each in enumerate(made):
         records.insert(place * step, (each.key, each.value, [("kind", each.kind.encode())]))
     send(spec.source, records, {each.key: each.timestamp or 0 for each in poison.values()})
-    done = eventually(lambda: (told := heard.progress()).get("records_in") == count and told, 120, stand.logs)
+    done = eventually(
+        lambda: (told := heard.progress()).get("records_in") == count and told, 120 * TIMES, stand.logs
+    )
     good = read(spec.target, done["records_out"])
     dead = read(spec.dead_letter, done["dead_letters"])
     assert lost_and_double(places(spec), good + dead) == (0, 0)

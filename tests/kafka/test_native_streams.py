@@ -13,6 +13,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from exactly_once import (
     SCHEMA,
+    TIMES,
     Heard,
     Record,
     headers_of,
@@ -31,7 +32,7 @@ from wmlclient.runner.broker import Broker
 from wmlclient.runner.engine.ports import StreamSpec
 from wmlclient.runner.streams.clients import connection
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300 * TIMES)]
 
 
 def test_records_end_to_end_and_on_after_a_stop(stand: StreamStand) -> None:
@@ -117,7 +118,7 @@ def feeding(spec: StreamSpec, first: int, count: int) -> threading.Thread:
 
 @pytest.mark.parametrize("seed", [20261121])
 def test_workers_killed_at_any_moment_lose_and_double_nothing(stand: StreamStand, seed: int) -> None:
-    count, kills = 100_000, 20
+    count, kills = 100_000 * TIMES, 20 * TIMES
     spec = stand.spec(partitions=4, workers=2)
     heard = stand.start(spec)
     chance = random.Random(seed)
@@ -134,7 +135,10 @@ def test_workers_killed_at_any_moment_lose_and_double_nothing(stand: StreamStand
         threading.Event().wait(chance.uniform(0, 0.5))
         os.kill(chance.choice(eventually(lambda: stand.pids(spec))), signal.SIGKILL)
         thread.join()
-    good, dead = read(spec.target, count - count // 100, 120), read(spec.dead_letter, count // 100, 60)
+    good, dead = (
+        read(spec.target, count - count // 100, 120 * TIMES),
+        read(spec.dead_letter, count // 100, 60),
+    )
     assert (len(good), len(dead)) == (count - count // 100, count // 100)
     assert lost_and_double(places(spec), good + dead) == (0, 0)
     assert "failed" not in heard.kinds()
