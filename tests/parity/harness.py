@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,7 @@ def prove(
     invalid: bool = False,
     hints: Mapping[str, Sequence[Any]] | None = None,
     least: float = 0.5,
+    cancelled: Callable[[Mapping[str, Any]], float] | None = None,
 ) -> Proof:
     """Scores rows with Spark and natively, and fails where they differ.
 
@@ -97,6 +98,7 @@ def prove(
         invalid: Whether floats are NaN or infinite at times.
         hints: Instead of the model's own hints.
         least: The part of the rows that has to be scored; a test that compares nothing is none.
+        cancelled: Beside Spark 3, of a scored row: how many times larger the terms of its sum are than the sum.
     """
     if rows and TIMES > 1:
         rows = (rows + len(values or ())) * TIMES - len(values or ())
@@ -123,7 +125,7 @@ def prove(
     numbers = [row[place] for row in theirs.values]
     assert numbers == scored, f"Spark kept other rows: {sorted(set(numbers) ^ set(scored))[:5]}"
     ours = Table(native.fields, [native.values[n] for n in scored], native.dtypes)
-    comparison = parity.compare(*settled(ours, theirs))
+    comparison = parity.compare(*settled(ours, theirs, cancelled))
     assert comparison.mismatches == 0, f"{comparison.mismatches} differ: {comparison.examples}"
     assert comparison.rows == len(scored)
 
@@ -188,12 +190,16 @@ def transformed(spark: Any, model: Any, struct: Any, table: Sequence[Sequence[An
     return Table(frame.columns, [[to_json(v) for v in row] for row in frame.collect()], dict(frame.dtypes))
 
 
-def settled(ours: Table, theirs: Table) -> tuple[Table, Table]:
-    """Both tables as they are; beside Spark 3 with what it does otherwise taken out of their vectors.
+def settled(
+    ours: Table, theirs: Table, cancelled: Callable[[Mapping[str, Any]], float] | None = None
+) -> tuple[Table, Table]:
+    """Both tables as they are; beside Spark 3 with what it does otherwise taken out.
 
     It has other rules of when a vector is sparse. And it adds up in another order: what a sum loses
-    where its terms cancel out is measured by the largest value of its vector.
+    where its terms cancel out is measured by the largest value of its vector, or by its terms.
     """
+    if SPARK_3 and cancelled is not None and ours.fields == theirs.fields:
+        theirs = _without_loss(ours, theirs, cancelled)
     vectors = [place for place, name in enumerate(ours.fields) if ours.dtypes[name] == "vector"]
     if not SPARK_3 or not vectors or ours.fields != theirs.fields:
         return ours, theirs
@@ -201,14 +207,30 @@ def settled(ours: Table, theirs: Table) -> tuple[Table, Table]:
     for mine, other in zip(*tables, strict=True):
         for place in vectors:
             if mine[place] is not None and other[place] is not None:
-                mine[place], other[place] = _settled(_by_index(mine[place]), _by_index(other[place]))
+                mine[place], other[place] = _settled(by_index(mine[place]), by_index(other[place]))
     return (
         Table(ours.fields, tables[0], ours.dtypes),
         Table(theirs.fields, tables[1], theirs.dtypes),
     )
 
 
-def _by_index(vector: list[Any]) -> dict[int, Any]:
+def _without_loss(ours: Table, theirs: Table, cancelled: Callable[[Mapping[str, Any]], float]) -> Table:
+    """Their numbers, and ours where two differ by no more than such a sum loses."""
+    rows = []
+    for mine, other in zip(ours.values, theirs.values, strict=True):
+        near = parity.TOLERANCE * cancelled(dict(zip(ours.fields, mine, strict=True)))
+        rows.append(
+            [
+                a
+                if isinstance(a, float) and isinstance(b, float) and abs(a - b) <= near * abs(b) < math.inf
+                else b
+                for a, b in zip(mine, other, strict=True)
+            ]
+        )
+    return Table(theirs.fields, rows, theirs.dtypes)
+
+
+def by_index(vector: list[Any]) -> dict[int, Any]:
     """The values that are not zero, by index; vectors may be very long."""
     if len(vector) == 3 and isinstance(vector[1], list):
         pairs = zip(vector[1], vector[2], strict=True)
