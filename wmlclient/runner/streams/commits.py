@@ -25,6 +25,7 @@ class Commits:
         self.under_way: dict[int, int] = {}
         self.records = 0
         self._begun = 0
+        self._stale = 0
         self._error: KafkaError | None = None
 
     def add(self, following: dict[int, int], records: int) -> None:
@@ -38,7 +39,10 @@ class Commits:
         return self.under_way
 
     def told(self, error: KafkaError | None, partitions: Sequence[TopicPartition]) -> None:
-        """The outcome of a commit."""
+        """The outcome of a commit; those that were settled meanwhile come first, and are nobody's affair."""
+        if self._stale:
+            self._stale -= 1
+            return
         self.under_way, self.records, self._begun = {}, self.records - self._begun, 0
         self._error = error or next((each.error for each in partitions if each.error is not None), None)
 
@@ -55,5 +59,6 @@ class Commits:
     def settle(self) -> dict[int, int]:
         """All that is not known to be committed, which is somebody else's affair from here on."""
         done = {**self.under_way, **self.waiting}
+        self._stale += bool(self.under_way)
         self.under_way, self.waiting, self.records, self._begun = {}, {}, 0, 0
         return done
