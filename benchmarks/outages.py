@@ -141,8 +141,10 @@ def run(name: str, cluster: KafkaCluster, brokers: Cluster, home: Path, seconds:
             return name == "recreated" and details["code"] != "stream_failed"
         for node in cluster.nodes:
             node.mend()
+        # Those that were added, too, of which the stream hears some seconds later.
+        count = len(trial.admin().list_topics(spec.source.topic, 30).topics[spec.source.topic].partitions)
         _until(
-            lambda: (lag := heard.progress().get("lag")) and not sum(lag.values()),
+            lambda: len(lag := heard.progress().get("lag") or {}) == count and not sum(lag.values()),
             60,
             lambda: f"{name}: lag stays: {heard.progress()}",
         )
