@@ -1,32 +1,35 @@
 """Kafka's admin calls, asked again where a broker is gone and another one takes over.
 
 kafka-python's admin client sends a call to one broker and leaves it at that: while one of three is dead, a call fails
-that the two others would answer. Both halves ask through this. Needs ``kafka-python``, the extra ``kafka``.
+that the two others would answer; and it goes on believing in the controller that it once knew. So each try has a client
+of its own. Both halves ask through this. Needs ``kafka-python``, the extra ``kafka``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 
 class KafkaAdmin:
-    """An admin client of kafka-python for as long as one look takes.
+    """Admin calls for as long as one look takes; :meth:`close` comes last.
 
     Args:
-        client: The client, which :meth:`close` closes.
+        connect: Makes an admin client of kafka-python.
         seconds: How long a call is asked again.
     """
 
-    def __init__(self, client: Any, seconds: float) -> None:
+    def __init__(self, connect: Callable[[], Any], seconds: float) -> None:
         from kafka import errors
 
-        self._client = client
+        self._connect = connect
+        self._client: Any = connect()
         gone = (
             errors.KafkaConnectionError,
             errors.NodeNotReadyError,
+            errors.UnknownBrokerIdError,
             errors.NotControllerError,
             errors.NotCoordinatorError,
             errors.CoordinatorNotAvailableError,
@@ -63,7 +66,18 @@ class KafkaAdmin:
 
     def close(self) -> None:
         """Close the client."""
-        self._client.close()
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
 
     def _ask(self, call: str, *arguments: Any, **options: Any) -> Any:
-        return self._again(getattr(self._client, call), *arguments, **options)
+        def ask() -> Any:
+            if self._client is None:
+                self._client = self._connect()
+            try:
+                return getattr(self._client, call)(*arguments, **options)
+            except BaseException:
+                self.close()
+                raise
+
+        return self._again(ask)

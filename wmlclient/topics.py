@@ -327,10 +327,10 @@ def _open(kind: Any, connection: KafkaConnection, **options: Any) -> Any:
 
 @contextlib.contextmanager
 def _admin(connection: KafkaConnection) -> Iterator[KafkaAdmin]:
-    client = _open(_kafka().KafkaAdminClient, connection)
+    kind = _kafka().KafkaAdminClient
     from wmlclient.kafka_admin import KafkaAdmin
 
-    admin = KafkaAdmin(client, CONNECT_TIMEOUT)
+    admin = KafkaAdmin(lambda: _open(kind, connection), CONNECT_TIMEOUT)
     try:
         yield admin
     finally:

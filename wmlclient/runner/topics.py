@@ -156,13 +156,15 @@ def _admin(endpoint: KafkaEndpoint, seconds: float) -> Iterator[KafkaAdmin]:
         ) from None
     limit = int(seconds * 1000)
     try:
-        client = KafkaAdminClient(
-            **client_options(endpoint),
-            request_timeout_ms=limit,
-            bootstrap_timeout_ms=limit,
-            client_id="wmlclient",
+        admin = KafkaAdmin(
+            lambda: KafkaAdminClient(
+                **client_options(endpoint),
+                request_timeout_ms=limit,
+                bootstrap_timeout_ms=limit,
+                client_id="wmlclient",
+            ),
+            seconds,
         )
-        admin = KafkaAdmin(client, seconds)
         try:
             yield admin
         finally:
