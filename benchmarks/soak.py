@@ -28,7 +28,9 @@ from figures import Figure, report
 from wmlclient.runner.broker import Broker
 from wmlclient.runner.engine.ports import KafkaEndpoint, StreamSpec
 from wmlclient.runner.streams.clients import connection
+from wmlclient.runner.streams.delivery import produce
 from wmlclient.runner.streams.engine import NativeStreams
+from wmlclient.runner.streams.outgoing import Outgoing
 
 _EVERY_SECONDS = 5.0
 _PARTITIONS = 2
@@ -124,18 +126,13 @@ def soak(spec: StreamSpec, home: Path, options: argparse.Namespace) -> Iterator[
 def feed(end: KafkaEndpoint, rate: int, over: threading.Event) -> int:
     """Send records at an even rate until it is over; returns how many."""
     producer = Producer({**connection(end), "linger.ms": 5, "acks": "all"})
-    records = [tweet(number) for number in range(10_000)]
+    tweets = [tweet(number) for number in range(10_000)]
+    records = [Outgoing(end.topic, value, key, headers, 0) for key, value, headers in tweets]
     began, sent = time.monotonic(), 0
     while not over.wait(0.01):
         due = int((time.monotonic() - began) * rate)
-        while sent < due:
-            key, value, headers = records[sent % len(records)]
-            try:
-                producer.produce(end.topic, value, key, headers=headers)
-            except BufferError:
-                producer.poll(0.05)
-                continue
-            sent += 1
+        produce(producer, (records[number % len(records)] for number in range(sent, due)))
+        sent = due
         producer.poll(0)
     if producer.flush(60):
         raise RuntimeError("the broker does not take what is sent")

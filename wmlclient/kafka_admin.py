@@ -42,7 +42,10 @@ class KafkaAdmin:
         )
 
     def describe(self, topic: str) -> dict[str, Any]:
-        """What the brokers say of a topic, with an ``error_code`` for one that is not there; never makes it."""
+        """What the brokers say of a topic, with an ``error_code`` for one that is not there.
+
+        Unlike asking for a topic's metadata, this never makes it.
+        """
         [found] = self._ask("describe_topics", [topic])
         return dict(found)
 

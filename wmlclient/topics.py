@@ -92,7 +92,6 @@ class KafkaTopic:
     def exists(self) -> bool:
         """True if the brokers know it."""
         with _translated(self.connection, self.name), _admin(self.connection) as admin:
-            # Asked like this, Kafka never makes the topic.
             return int(admin.describe(self.name)["error_code"]) != _UNKNOWN_TOPIC
 
     def send(

@@ -135,10 +135,8 @@ def test_workers_killed_at_any_moment_lose_and_double_nothing(stand: StreamStand
         threading.Event().wait(chance.uniform(0, 0.5))
         os.kill(chance.choice(eventually(lambda: stand.pids(spec))), signal.SIGKILL)
         thread.join()
-    good, dead = (
-        read(spec.target, count - count // 100, 120 * TIMES),
-        read(spec.dead_letter, count // 100, 60),
-    )
+    good = read(spec.target, count - count // 100, 120 * TIMES)
+    dead = read(spec.dead_letter, count // 100, 60)
     assert (len(good), len(dead)) == (count - count // 100, count // 100)
     assert lost_and_double(places(spec), good + dead) == (0, 0)
     assert "failed" not in heard.kinds()

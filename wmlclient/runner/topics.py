@@ -48,7 +48,7 @@ class KafkaTopicAdmin:
         check_endpoint(endpoint)
         _knock(endpoint, self._seconds)
         with _admin(endpoint, max(deadline - time.monotonic(), 1.0)) as admin:
-            code = self._describe(admin, endpoint)
+            code = int(admin.describe(endpoint.topic)["error_code"])
             if code == _UNKNOWN_TOPIC and create:
                 self._create(admin, endpoint)
                 return
@@ -68,11 +68,6 @@ class KafkaTopicAdmin:
                 "topic_unavailable",
                 f"Kafka answers error {code} for the topic {endpoint.topic!r}. Try again later.",
             )
-
-    @staticmethod
-    def _describe(admin: KafkaAdmin, endpoint: KafkaEndpoint) -> int:
-        # Describing, unlike asking for a topic's metadata, never makes a topic.
-        return int(admin.describe(endpoint.topic)["error_code"])
 
     @staticmethod
     def _create(admin: KafkaAdmin, endpoint: KafkaEndpoint) -> None:

@@ -65,7 +65,6 @@ class Membership:
         self._shared: str | None = None
         self._share_anew = False
         self._taken = 0
-        self._commits = Commits()
         self._consumer = self._join()
 
     def _join(self) -> Consumer:
