@@ -19,7 +19,7 @@ Latency = tuple[float, float]
 
 
 def column(realtime: bool) -> str:
-    """SQL of what is looked at: a record's time; in real time its age, since a batch ends once a minute there."""
+    """SQL of what is looked at: a record's time; in real time its age, since a batch ends every two minutes there."""
     # Spark's own clock stands still within a batch.
     now = "CAST(reflect('java.lang.System', 'currentTimeMillis') AS BIGINT)"
     time = "unix_millis(timestamp)"

@@ -31,7 +31,7 @@ from wmlclient.runner.spark.verdict import classify, of_a_record
 logger = logging.getLogger("wmlclient.runner.spark.driver")
 
 PROGRESS_SECONDS = 1.0
-# So long the end of a batch is waited for; a caller over HTTP waits, too, and one of Real-time Mode lasts a minute.
+# So long the end of a batch is waited for; a caller over HTTP waits, too, and one of Real-time Mode lasts two minutes.
 _BORDER_SECONDS = 30.0
 
 # Called with kind and details of an event.
