@@ -111,7 +111,6 @@ def soak(spec: StreamSpec, home: Path, options: argparse.Namespace) -> Iterator[
     yield Figure("memory an hour", percent, "%", limit="< 1 %", met=percent < 1)
     third = len(kept) // 3
     for name in ("descriptors", "threads"):
-        # The median: a call that is bounded has a thread of its own for a moment.
         first, last = (
             statistics.median(getattr(s, name) for s in part)
             for part in (kept[: third + 1], kept[-third - 1 :])

@@ -11,7 +11,8 @@ pytest.importorskip("confluent_kafka")
 
 from confluent_kafka import KafkaError, KafkaException
 
-from wmlclient.runner.streams.delivery import again, bounded
+from wmlclient.runner.streams.aside import Aside
+from wmlclient.runner.streams.delivery import again
 
 
 @pytest.fixture
@@ -21,20 +22,37 @@ def stuck() -> Iterator[threading.Event]:
     event.set()
 
 
-def test_a_call_that_forgets_its_limit_is_left_behind(stuck: threading.Event) -> None:
+@pytest.fixture
+def aside() -> Iterator[Aside]:
+    aside = Aside()
+    yield aside
+    aside.close()
+
+
+def test_a_call_that_forgets_its_limit_is_left_behind(aside: Aside, stuck: threading.Event) -> None:
     with pytest.raises(KafkaException) as caught:
-        bounded(lambda left: stuck.wait(30), -0.9)
+        aside.call(lambda left: stuck.wait(30), -0.9)
     assert caught.value.args[0].code() == KafkaError._TIMED_OUT
     assert not stuck.is_set()
 
 
-def test_what_a_bounded_call_raises_is_raised() -> None:
+def test_what_a_bounded_call_raises_is_raised(aside: Aside) -> None:
     def fail(left: float) -> None:
         raise KafkaException(KafkaError(KafkaError._FENCED, f"with {left:.0f} s"))
 
     with pytest.raises(KafkaException) as caught:
-        bounded(fail, 5.0)
+        aside.call(fail, 5.0)
     assert caught.value.args[0].code() == KafkaError._FENCED
+
+
+def test_all_calls_are_made_by_one_thread_that_ends(aside: Aside) -> None:
+    makers: list[threading.Thread] = []
+    for _ in range(3):
+        aside.call(lambda _: makers.append(threading.current_thread()), 5.0)
+    assert len(set(makers)) == 1
+    aside.close()
+    makers[0].join(5)
+    assert not makers[0].is_alive()
 
 
 def test_a_call_is_made_again_while_that_helps() -> None:
@@ -51,12 +69,12 @@ def test_a_call_is_made_again_while_that_helps() -> None:
     assert seen[0] > seen[2] > 0
 
 
-def test_a_call_that_is_left_behind_is_not_made_again(stuck: threading.Event) -> None:
+def test_a_call_that_is_left_behind_is_not_made_again(aside: Aside, stuck: threading.Event) -> None:
     calls: list[float] = []
 
     def call(left: float) -> None:
         calls.append(left)
-        bounded(lambda _: stuck.wait(30), -0.9)
+        aside.call(lambda _: stuck.wait(30), -0.9)
 
     with pytest.raises(KafkaException):
         again(call, 5)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent import futures
 from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from wmlclient.runner.streams.aside import Aside
 from wmlclient.runner.streams.clients import ANSWER_SECONDS
 from wmlclient.runner.streams.membership import Membership
 from wmlclient.runner.streams.outgoing import Outgoing
@@ -148,9 +147,18 @@ class _Producers:
 class ExactlyOnce(_Producers):
     """Records and offsets in one transaction."""
 
+    _aside: Aside | None = None
+
     def _begin(self, producer: Producer) -> None:
         # Ends the transaction that was left open under this id, and fences off whoever opened it.
         again(producer.init_transactions)
+        self._aside = Aside()
+
+    def drop(self) -> None:
+        super().drop()
+        if self._aside is not None:
+            self._aside.close()
+            self._aside = None
 
     def send(self, records: Iterable[Outgoing], membership: Membership, following: dict[int, int]) -> None:
         """See :meth:`Delivery.send`."""
@@ -158,6 +166,8 @@ class ExactlyOnce(_Producers):
         if proof is None:
             raise LostPlace
         producer = self._get()
+        assert self._aside is not None
+        bounded = self._aside.call
         try:
             producer.begin_transaction()
             self._produce(producer, records)
@@ -213,37 +223,6 @@ class AtLeastOnce(_Producers):
                 raise refused
             raise KafkaException(self._failures[0] if self._failures else KafkaError(KafkaError._TIMED_OUT))
         membership.commit_soon(following)
-
-
-def bounded(call: Callable[..., Any], *arguments: Any) -> None:
-    """Call with a limit that holds, of a call that forgets its own.
-
-    librdkafka's ``send_offsets_to_transaction`` waits for the broker that led the group, however long it is gone
-    (its issues 5456 and 5511). Such a call stays behind in a thread of its own, with its producer: what it sends when
-    that broker is back is the word of one who was fenced off.
-
-    Args:
-        call: What to call.
-        arguments: Its arguments, the last of them its limit in seconds.
-
-    Raises:
-        KafkaException: Of the call; ``_TIMED_OUT`` where it does not come back a second after its limit.
-    """
-    done: futures.Future[None] = futures.Future()
-
-    def run() -> None:
-        try:
-            done.set_result(call(*arguments))
-        except BaseException as problem:
-            done.set_exception(problem)
-
-    threading.Thread(target=run, name="bounded", daemon=True).start()
-    try:
-        done.result(arguments[-1] + 1)
-    except futures.TimeoutError:
-        raise KafkaException(
-            KafkaError(KafkaError._TIMED_OUT, f"no answer in {arguments[-1] + 1:.0f} s")
-        ) from None
 
 
 def again(call: Callable[[float], Any], seconds: float = ANSWER_SECONDS) -> None:
