@@ -38,6 +38,7 @@ SCHEMAS = {
     "strict": [field("id", "integer"), field("x", "double"), field("kind", "string")],
     "skipping": [field("id", "integer"), field("x", "double"), field("kind", "string")],
     "vectors": [field("id", "integer"), field("features", VECTOR)],
+    "distinct": [field("id", "integer"), field("x", "double")],
     "narrow": [field("id", "integer"), field("x", "double")],
     "fragile": [field("id", "integer"), field("text", "string"), field("features", VECTOR)],
 }
@@ -110,6 +111,8 @@ def main(folder: Path) -> None:
     narrow = Pipeline(stages=[SQLTransformer(statement="SELECT id, x * 2 AS y FROM __THIS__")])
     numbers = mixed.select("id", "x")
     keep("narrow", narrow.fit(numbers), numbers)
+    distinct = Pipeline(stages=[SQLTransformer(statement="SELECT DISTINCT *, x * 2 AS y FROM __THIS__")])
+    keep("distinct", distinct.fit(numbers), numbers)
 
     fragile = Pipeline(stages=[Tokenizer(inputCol="text", outputCol="words"), LogisticRegression(maxIter=2)])
     both = vectors.withColumn("text", texts.select("text").first()[0] and vectors.id.cast("string"))

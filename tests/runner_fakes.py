@@ -40,6 +40,8 @@ class FakeSpark:
         jobs: Other work so far: what, and with what.
         figures: What a training measures; ``before`` is what any other measurement gives.
         trained: The saved model that a training gives.
+        checked: Specs of the streams that were looked at before they were made.
+        check_error: Raised by ``check_stream`` while it is set.
         start_error: Raised by ``start_stream`` while it is set.
         stop_error: Raised by ``stop_stream`` while it is set.
         update_error: Raised by ``update_stream`` while it is set.
@@ -57,6 +59,8 @@ class FakeSpark:
         self.starts: list[str] = []
         self.no_realtime: str | None = None
         self.masters: list[str | None] = []
+        self.checked: list[StreamSpec] = []
+        self.check_error: PortError | None = None
         self.start_error: PortError | None = None
         self.update_error: PortError | None = None
         self.stop_error: PortError | None = None
@@ -86,6 +90,11 @@ class FakeSpark:
         if self.down is not None:
             raise self.down
         return "4.2.0"
+
+    def check_stream(self, spec: StreamSpec) -> None:
+        self.checked.append(spec)
+        if self.check_error is not None:
+            raise self.check_error
 
     def transform(
         self, model_dir: str, schema: dict[str, Any], fields: list[str], values: list[list[Any]]

@@ -14,6 +14,7 @@ from kafka_stand import Stream
 from waiting import eventually
 
 from wmlclient import envelope
+from wmlclient.runner.engine.ports import StreamSetupError
 from wmlclient.runner.streams.clients import connection
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(420)]
@@ -69,6 +70,9 @@ def test_real_time_without_a_slot_for_each_partition_is_refused(make_stream: Mak
     topic = stream.spec.source.topic
     client = AdminClient(connection(stream.spec.source))
     client.create_partitions([NewPartitions(topic, 3)])[topic].result(30)
+    with pytest.raises(StreamSetupError, match="needs 3 task slots") as caught:
+        stream.runner.check_stream(stream.spec)
+    assert caught.value.code == "realtime_needs_slots"
     stream.runner.start_stream(stream.spec, stream.on_event)
     failure = stream.failure().details
     assert failure["code"] == "realtime_needs_slots"
@@ -81,6 +85,20 @@ def test_what_drops_rows_unseen_is_refused_in_real_time(make_stream: MakeStream)
     failure = stream.failure().details
     assert failure["code"] == "realtime_not_supported"
     assert "StringIndexer_" in failure["message"]
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"), [("skipping", "drops rows"), ("distinct", "needs the operator HashAggregate,")]
+)
+def test_what_has_no_real_time_mode_is_known_before_it_starts(
+    make_stream: MakeStream, model: str, reason: str
+) -> None:
+    stream = in_real_time(make_stream(model))
+    with pytest.raises(StreamSetupError, match=reason) as caught:
+        stream.runner.check_stream(stream.spec)
+    assert caught.value.code == "realtime_not_supported"
+    fit = in_real_time(make_stream("strict"))
+    fit.runner.check_stream(fit.spec)
 
 
 def test_how_far_a_stream_has_come_is_told_by_its_group_its_lag_and_its_receipts(

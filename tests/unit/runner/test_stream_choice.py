@@ -9,7 +9,7 @@ from runner_fakes import eventually
 
 from wmlclient import wire
 from wmlclient.runner.engine.errors import Invalid
-from wmlclient.runner.engine.ports import SparkUnavailable
+from wmlclient.runner.engine.ports import SparkUnavailable, StreamSetupError
 
 HEADER = wire.encode_spark_service({"version": "2.0"})
 KAFKA = {"kafka_brokers_sasl": ["127.0.0.1:9092"]}
@@ -82,6 +82,23 @@ def test_real_time_is_refused_with_the_reason_that_is_known_beforehand(world: An
     error = refused(world, model_id, HEADER, latency="realtime")
     assert error.code == "latency_not_supported"
     assert "takes vectors" in error.message
+
+
+@pytest.mark.parametrize("code", ["realtime_needs_slots", "realtime_not_supported"])
+def test_real_time_is_refused_with_the_reason_that_spark_has(world: Any, model_id: str, code: str) -> None:
+    world.spark.check_error = StreamSetupError(code, "Not enough of it.")
+    error = refused(world, model_id, HEADER, latency="realtime", receipts=True)
+    assert (error.code, error.message) == (code, "Not enough of it.")
+    [spec] = world.spark.checked
+    assert (spec.latency, spec.receipts, spec.source.topic) == ("realtime", True, "in")
+    assert world.spark.starts == []
+    assert create(world, model_id, HEADER).engine == "spark"
+
+
+def test_what_else_is_in_the_way_of_real_time_is_told_when_it_starts(world: Any, model_id: str) -> None:
+    world.spark.check_error = StreamSetupError("broker_unavailable", "no broker")
+    made = create(world, model_id, HEADER, latency="realtime")
+    eventually(lambda: made.id in world.spark.streams)
 
 
 def test_two_clusters_are_never_promised_exactly_once(world: Any, model_id: str) -> None:

@@ -18,6 +18,9 @@ SecurityProtocol = Literal["SASL_SSL", "SASL_PLAINTEXT", "PLAINTEXT", "SSL"]
 Delivery = Literal["exactly_once", "at_least_once"]
 EventKind = Literal["running", "progress", "failed", "stopped"]
 
+#: Codes of a stream for which there is no Real-time Mode.
+NOT_IN_REAL_TIME = frozenset(("realtime_needs_slots", "realtime_not_supported"))
+
 
 class PortError(Exception):
     """A named failure of something outside the engine.
@@ -263,6 +266,18 @@ class SparkRunner(StreamEngine, Protocol):
         """
         ...
 
+    def check_stream(self, spec: StreamSpec) -> None:
+        """Look whether a stream could be started now. Blocks while the driver starts and loads the model.
+
+        Args:
+            spec: The stream; its id is of no other one.
+
+        Raises:
+            StreamSetupError: Why it could not; one of :data:`NOT_IN_REAL_TIME` where there is no Real-time Mode for it.
+            SparkUnavailable: The driver cannot be started.
+        """
+        ...
+
     def job(self, op: str, args: dict[str, Any]) -> Future[Any]:
         """Other work of the driver; plain data in and out. Blocks only while the driver starts.
 
@@ -290,7 +305,7 @@ class SparkPool(Protocol):
     def realtime_refusal(self, schema: dict[str, Any]) -> str | None:
         """Why no stream of a model can run in Spark's Real-time Mode, in words that continue a sentence; None if not.
 
-        Whether there are task slots enough, and what the model's stages are, is told when the stream starts.
+        Whether there are task slots enough, and what the model's stages are, :meth:`SparkRunner.check_stream` tells.
 
         Args:
             schema: ``StructType.jsonValue()`` of the model's input.

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from attrs import define, evolve, field
 
@@ -25,7 +26,16 @@ from .contents import Contents
 from .errors import Conflict, EngineError, Invalid, NotFound
 from .formats import check_engine, stream_formats
 from .moving import to_spark
-from .ports import NativeStreamEngine, PortError, SparkPool, StreamEngine, StreamEvent, StreamSpec, TopicAdmin
+from .ports import (
+    NOT_IN_REAL_TIME,
+    NativeStreamEngine,
+    PortError,
+    SparkPool,
+    StreamEngine,
+    StreamEvent,
+    StreamSpec,
+    TopicAdmin,
+)
 from .schemas import input_schema
 from .service_streams import ServiceStreams
 
@@ -151,7 +161,20 @@ class StreamService:
         formats, ends = stream_formats(body, schema), stream_endpoints(body)
         found = choose(body, header, ends, version.certificate, refusal, realtime_refusal)
         check_engine(found.engine, formats)
+        if found.latency == "realtime" and schema is not None and version.digest is not None:
+            work = self._scoring(schema, version.digest)
+            spec = self._described(f"check-{uuid4()}", {**body, **found.to_body()}, work, self._clock())
+            self._check_realtime(spec, spark_master(found.spark))
         return found
+
+    def _check_realtime(self, spec: StreamSpec, master: str | None) -> None:
+        """Ask Spark for slots and operators. Whatever else is in the way is told when the stream starts."""
+        try:
+            self._spark.get(master).check_stream(self._ends(spec))
+        except PortError as error:
+            if error.code in NOT_IN_REAL_TIME:
+                raise Invalid(error.code, error.message, {"type": "field", "name": "latency"}) from None
+            logger.info("whether there is a Real-time Mode for a stream is not known yet: %s", error.message)
 
     def start(self, id: str, resumed: bool = False) -> None:
         """Bring a stream to RUNNING, in the background.
@@ -315,24 +338,28 @@ class StreamService:
         return watch.told() if watch is not None else None
 
     def _spec(self, deployment: Deployment) -> StreamSpec:
-        work = self._work(deployment)
-        ends = stream_endpoints(deployment.body)
-        formats = stream_formats(deployment.body, work["input_schema"])
-        checkpoint = self._checkpoints / deployment.id
+        return self._described(deployment.id, deployment.body, self._work(deployment), deployment.created_at)
+
+    def _described(
+        self, id: str, body: Mapping[str, Any], work: dict[str, Any], created_at: int
+    ) -> StreamSpec:
+        ends = stream_endpoints(body)
+        formats = stream_formats(body, work["input_schema"])
+        checkpoint = self._checkpoints / id
         checkpoint.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return StreamSpec(
-            stream_id=deployment.id,
+            stream_id=id,
             source=ends.source,
             target=ends.target,
             dead_letter=ends.dead_letter,
             checkpoint_dir=str(checkpoint),
-            created_at_ms=deployment.created_at,
-            delivery=deployment.body.get("delivery", "at_least_once"),
-            workers=deployment.body.get("workers", 1),
-            receipts=deployment.body.get("receipts", False),
+            created_at_ms=created_at,
+            delivery=body.get("delivery", "at_least_once"),
+            workers=body.get("workers", 1),
+            receipts=body.get("receipts", False),
             source_format=formats.source,
             target_format=formats.target,
-            latency=deployment.body.get("latency", "default"),
+            latency=body.get("latency", "default"),
             **work,
         )
 
@@ -348,8 +375,14 @@ class StreamService:
                 "missing_latest_model_version",
                 "The model has no content or no input schema; publish it with training_data_schema.",
             )
-        folder = self._contents.folder(version.digest)
-        return {"model_dir": str(folder), "input_schema": schema, "model_digest": version.digest}
+        return self._scoring(schema, version.digest)
+
+    def _scoring(self, schema: dict[str, Any], digest: str) -> dict[str, Any]:
+        return {
+            "model_dir": str(self._contents.folder(digest)),
+            "input_schema": schema,
+            "model_digest": digest,
+        }
 
     def _on_event(self, watch: _Watch, start: int, event: StreamEvent) -> None:
         id = event.stream_id

@@ -198,7 +198,7 @@ def _error_of(op: str, error: dict[str, Any]) -> PortError:
     code, message = error["code"], error["message"]
     if op in ("transform", "evaluate", "train", "score_files"):
         return TransformFailed(message, code)
-    if op == "start_stream":
+    if op in ("start_stream", "check_stream"):
         return StreamSetupError(code, message)
     return SparkUnavailable(code, message)
 

@@ -121,6 +121,9 @@ class Driver:
     def _op_start_stream(self, spec: dict[str, Any]) -> None:
         self._streams.start(lines.spec_from_json(spec))
 
+    def _op_check_stream(self, spec: dict[str, Any]) -> None:
+        self._streams.check(lines.spec_from_json(spec))
+
     def _op_update_stream(self, spec: dict[str, Any]) -> None:
         self._streams.update(lines.spec_from_json(spec))
 

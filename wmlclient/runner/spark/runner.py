@@ -36,6 +36,8 @@ TRANSFORM_SECONDS = 600.0
 STOP_SECONDS = 90.0
 # Loading a model, waiting for the end of a batch, and starting a query.
 UPDATE_SECONDS = 180.0
+# Whoever deploys waits for it.
+CHECK_SECONDS = 60.0
 # Scoring needs no connector: its start waits this long for the jars, and then goes without.
 _JARS_SECONDS = 20.0
 _MASTER = re.compile(r"local(\[[0-9*]+(,[0-9]+)?\])?|(spark|k8s|yarn)(://[^\s]+)?")
@@ -116,6 +118,16 @@ class DriverRunner:
     def job(self, op: str, args: dict[str, Any]) -> Future[Any]:
         """See :meth:`wmlclient.runner.engine.ports.SparkRunner.job`."""
         return self._running().call(op, **args)
+
+    def check_stream(self, spec: StreamSpec) -> None:
+        """See :meth:`wmlclient.runner.engine.ports.SparkRunner.check_stream`."""
+        call = self._running(with_connector=True).call("check_stream", spec=lines.spec_to_json(spec))
+        try:
+            call.result(CHECK_SECONDS)
+        except FutureTimeout:
+            raise SparkUnavailable(
+                "spark_timeout", f"Spark has not answered for {CHECK_SECONDS:.0f} s.", retriable=True
+            ) from None
 
     def start_stream(self, spec: StreamSpec, on_event: OnEvent) -> None:
         """See :meth:`wmlclient.runner.engine.ports.SparkRunner.start_stream`."""

@@ -31,6 +31,15 @@ class Slots:
         self._held: dict[str, int] = {}
         self._others: set[str] = set()
 
+    def check(self, spec: StreamSpec) -> None:
+        """Look whether what a stream needs is there now.
+
+        Raises:
+            StreamSetupError: As :meth:`take`.
+        """
+        self.take(spec)
+        self.free(spec.stream_id)
+
     def take(self, spec: StreamSpec) -> None:
         """Note what a stream needs.
 

@@ -17,7 +17,7 @@ from typing import Any
 from attrs import frozen
 
 from wmlclient.runner.engine.ports import StreamSetupError, StreamSpec, TransformFailed
-from wmlclient.runner.spark import ages, single, slots
+from wmlclient.runner.spark import ages, operators, single, slots
 from wmlclient.runner.spark.batches import BatchWriter
 from wmlclient.runner.spark.failures import root_cause
 from wmlclient.runner.spark.models import ModelCache, load
@@ -78,6 +78,14 @@ class SparkStream:
     def realtime(self) -> bool:
         """Whether records are scored as they come."""
         return self.spec.latency == "realtime"
+
+    def check(self) -> None:
+        """Look at the model, and start nothing.
+
+        Raises:
+            StreamSetupError: The model cannot be used in a stream.
+        """
+        self._prepare(self.spec)
 
     def start(self) -> None:
         """Start the query; returns before it runs.
@@ -159,21 +167,30 @@ class SparkStream:
 
     def _in_one_pass(self, plan: StreamPlan, spec: StreamSpec) -> single.SinglePass | None:
         reason = single.refusal(plan)
-        model = plan.model
         if self.realtime:
-            # Here a stage that would fail shall fail, as what it drops could not be found.
-            model = load(self._session, spec.model_dir) if plan.dropping else model
-            reason = reason or slots.dropping(self._session, model)
-            if reason is not None:
-                raise StreamSetupError(
-                    "realtime_not_supported", f"There is no Real-time Mode for this stream: {reason}."
-                )
-        elif plan.dropping:
+            return self._in_real_time(plan, spec, reason)
+        if plan.dropping:
             reason = "the model drops rows"
         if reason is not None:
             logger.info("stream %s runs batch by batch: %s", spec.stream_id, reason)
             return None
-        return single.SinglePass(self._session, spec, plan, model)
+        return single.SinglePass(self._session, spec, plan, plan.model)
+
+    def _in_real_time(self, plan: StreamPlan, spec: StreamSpec, reason: str | None) -> single.SinglePass:
+        # Here a stage that would fail shall fail, as what it drops could not be found.
+        model = load(self._session, spec.model_dir) if plan.dropping else plan.model
+        found = single.SinglePass(self._session, spec, plan, model)
+        reason = reason or slots.dropping(self._session, model)
+        if reason is None:
+            operator = operators.refused(self._session, found)
+            reason = (
+                operator and f"a stage of its model needs the operator {operator}, which Spark lacks there"
+            )
+        if reason is not None:
+            raise StreamSetupError(
+                "realtime_not_supported", f"There is no Real-time Mode for this stream: {reason}."
+            )
+        return found
 
     # -- the queries ------------------------------------------------------------------------------------------
 
@@ -308,6 +325,15 @@ class Streams:
                 raise
             code, message, retriable = classify(error)
             raise StreamSetupError(code, message, retriable) from error
+
+    def check(self, spec: StreamSpec) -> None:
+        """Look whether one could be started now.
+
+        Raises:
+            StreamSetupError: It could not.
+        """
+        self._slots.check(spec)
+        SparkStream(self._session, self._models, self._desk, spec, lambda *_: None).check()
 
     def update(self, spec: StreamSpec) -> None:
         """Let one go on with another version of its model; an unknown id is no error.
