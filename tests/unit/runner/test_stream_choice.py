@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 from runner_fakes import eventually
 
 from wmlclient import wire
+from wmlclient.runner.engine import streams
 from wmlclient.runner.engine.errors import Invalid
 from wmlclient.runner.engine.ports import SparkUnavailable, StreamSetupError
 
@@ -98,6 +100,17 @@ def test_real_time_is_refused_with_the_reason_that_spark_has(world: Any, model_i
 def test_what_else_is_in_the_way_of_real_time_is_told_when_it_starts(world: Any, model_id: str) -> None:
     world.spark.check_error = StreamSetupError("broker_unavailable", "no broker")
     made = create(world, model_id, HEADER, latency="realtime")
+    eventually(lambda: made.id in world.spark.streams)
+
+
+def test_a_spark_that_takes_long_to_answer_is_not_waited_for(
+    world: Any, model_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "ASKED_SECONDS", 0.05)
+    answer = threading.Event()
+    monkeypatch.setattr(world.spark, "check_stream", lambda spec: answer.wait(10))
+    made = create(world, model_id, HEADER, latency="realtime")
+    answer.set()
     eventually(lambda: made.id in world.spark.streams)
 
 

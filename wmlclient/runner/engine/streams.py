@@ -11,6 +11,7 @@ import shutil
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -45,6 +46,8 @@ logger = logging.getLogger("wmlclient.runner.engine")
 BACKOFF = (1.0, 2.0, 4.0, 8.0, 16.0)
 #: A stream that ran this long, in milliseconds, has all its tries again.
 SOUND_AFTER = 60_000
+#: Spark may have to be started before it answers; whoever deploys waits so many seconds for it.
+ASKED_SECONDS = 30.0
 
 #: A broker that is down at a restart of the service is most likely starting too.
 _WORTH_WAITING = frozenset(("broker_unavailable",))
@@ -169,8 +172,11 @@ class StreamService:
 
     def _check_realtime(self, spec: StreamSpec, master: str | None) -> None:
         """Ask Spark for slots and operators. Whatever else is in the way is told when the stream starts."""
+        asked = self._pool.submit(lambda: self._spark.get(master).check_stream(self._ends(spec)))
         try:
-            self._spark.get(master).check_stream(self._ends(spec))
+            asked.result(ASKED_SECONDS)
+        except FutureTimeout:
+            logger.info("Spark does not say in %.0f s whether it has a Real-time Mode for it", ASKED_SECONDS)
         except PortError as error:
             if error.code in NOT_IN_REAL_TIME:
                 raise Invalid(error.code, error.message, {"type": "field", "name": "latency"}) from None

@@ -36,7 +36,6 @@ TRANSFORM_SECONDS = 600.0
 STOP_SECONDS = 90.0
 # Loading a model, waiting for the end of a batch, and starting a query.
 UPDATE_SECONDS = 180.0
-# Whoever deploys waits for it.
 CHECK_SECONDS = 60.0
 # Scoring needs no connector: its start waits this long for the jars, and then goes without.
 _JARS_SECONDS = 20.0
