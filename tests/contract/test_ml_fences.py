@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from contract_service import Service
 from ml_service import MlUser, first_user
+from waiting import eventually
 
 from wmlclient.runner.engine.kernels import Limits
+from wmlclient.runner.kernels.jupyter import NICE
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +42,29 @@ def burn(seconds):
     until = time.process_time() + seconds
     while time.process_time() < until: pass
 """
+
+
+ESCAPE = """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    try:
+        open('/proc/self/autogroup', 'w').write('0')
+    finally:
+        time.sleep(600)
+"""
+
+
+def test_a_session_gives_way_to_requests_and_cannot_change_that(user: MlUser, own: str) -> None:
+    assert user.value(own, "__import__('os').nice(0)") == NICE
+    shared = Path("/proc/sys/kernel/sched_autogroup_enabled")
+    if not shared.exists() or shared.read_text().strip() != "1":
+        pytest.skip("this system shares its time among processes, not among groups of them")
+    user.run(own, ESCAPE)
+    below = user.processes(own)[1:]
+    assert len(below) > 1
+    groups = [Path(f"/proc/{pid}/autogroup") for pid in below]
+    eventually(lambda: all(group.read_text().endswith(f" nice {NICE}\n") for group in groups))
 
 
 def test_each_execution_has_the_whole_of_its_time(user: MlUser, own: str) -> None:

@@ -184,6 +184,20 @@ def _ticks(pid: int, own: bool) -> int:
     return sum(int(word) for word in words[11 if own else 13 : 15])
 
 
+def give_way(pids: list[int], nice: int) -> None:
+    """Have the groups of processes give way, where the system shares its time among groups and not among processes.
+
+    A process may begin a group at any time, so this is done over and over.
+    """
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/autogroup", "r+", encoding="ascii") as file:
+                if not file.read().endswith(f" nice {nice}\n"):
+                    file.write(str(nice))
+        except OSError:  # no such groups, or it has ended, or too many changes at a time
+            continue
+
+
 def passed(below: list[int], limits: dict[str, int]) -> str | None:
     """The limit that is passed, or None."""
     if len(below) > limits["processes"]:
@@ -239,12 +253,13 @@ def main(order: dict[str, Any]) -> None:
         tell(ended="its process cannot be started; its log says why")
         return
     tell(pid=pid, apart=apart, fenced=world.fences())
-    tell(ended=watch(child, pid, limits, apart, os.path.dirname(order["cwd"])))
+    tell(ended=watch(child, pid, {**order, "limits": limits}, apart))
 
 
 def before(order: dict[str, Any], limits: dict[str, int]) -> None:
     """Bind this process; for the child, before it becomes the program."""
     limited(limits)
+    os.nice(order["nice"])
     if world.fences():
         world.fence(order["writable"])
 
@@ -314,17 +329,18 @@ def interrupt(pid: int) -> None:
         pass
 
 
-def watch(child: subprocess.Popen[bytes], pid: int, limits: dict[str, int], apart: bool, folder: str) -> str:
+def watch(child: subprocess.Popen[bytes], pid: int, order: dict[str, Any], apart: bool) -> str:
     """Wait for the end, bring everything down, and say why."""
+    limits, nice, folder = order["limits"], order["nice"], os.path.dirname(order["cwd"])
     reason, turn, since = None, 0, 0.0
     while reason is None:
         turn += 1
         ready, _, _ = select.select([0], [], [], WATCH_SECONDS)
         if ready:
-            order = os.read(0, 4096)
-            if not order:
+            heard = os.read(0, 4096)
+            if not heard:
                 reason = "it was closed"
-            for word in order.split():
+            for word in heard.split():
                 if word == b"begin":
                     since = processor(descendants(os.getpid()))
                 elif child.poll() is None:
@@ -335,6 +351,8 @@ def watch(child: subprocess.Popen[bytes], pid: int, limits: dict[str, int], apar
             reason = why(128 - code if apart and code > 128 else code, limits)
         elif reason is None:
             below = descendants(os.getpid())
+            if nice:
+                give_way(below, nice)
             # Process 1 is ours.
             reason = passed([each for each in below if not apart or each != child.pid], limits)
             if reason is None and processor(below) - since > limits["cpu_seconds"]:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("wmlclient.runner.kernels")
 
 START_SECONDS = 120.0
+#: A session gives way to requests: what it calculates may take longer, they may not.
+NICE = 10
 #: Bytes of outputs or an object that are taken from a kernel.
 LARGEST = 512 << 20
 
@@ -154,7 +156,9 @@ class PythonKernel:
                 str(inside.__file__),
                 str(self._channels.file),
             ]
-            self._process = Guarded(command, folder, limits, hidden, [folder, sockets], more=environment)
+            self._process = Guarded(
+                command, folder, limits, hidden, [folder, sockets], more=environment, nice=NICE
+            )
         except BaseException:
             self._let_go()
             raise

@@ -49,6 +49,7 @@ class Guarded:
         shown: Folders in these that it sees all the same.
         descriptors: Open files that it inherits, by the same numbers.
         more: What its environment has besides.
+        nice: How far its processes give way to others: 0 not at all, 19 to all that want to run.
 
     Attributes:
         apart: Whether it has namespaces of its own.
@@ -67,6 +68,7 @@ class Guarded:
         shown: Sequence[Path] = (),
         descriptors: Sequence[int] = (),
         more: Mapping[str, str] | None = None,
+        nice: int = 0,
     ) -> None:
         order = {
             "command": list(command),
@@ -78,6 +80,7 @@ class Guarded:
             "writable": sorted({str(folder), *(str(path) for path in shown)}),
             "descriptors": list(descriptors),
             "limits": {name: value for name, value in asdict(limits).items() if name != "console"},
+            "nice": nice,
         }
         self._process = subprocess.Popen(
             [sys.executable, "-S", "-E", str(guard.__file__), json.dumps(order)],
