@@ -36,6 +36,7 @@ from wmlclient.runner.spark.pool import DriverPool
 
 _PARTITIONS = 4
 _AGAIN_SECONDS = 180.0
+_AFTER = 100
 
 
 class Runner:
@@ -132,12 +133,14 @@ def of_spark(broker: Broker, home: Path, options: argparse.Namespace) -> Iterato
     try:
         start()
         for kill in range(options.kills):
-            with fed(spec, kill * share, share):
+            with fed(spec, kill * share, share - _AFTER):
                 time.sleep(chance.uniform(0, 1.5))
                 runner = pool.get(None)
                 os.kill(int(chance.choice((runner.pid, runner.jvm_pid)) or 0), signal.SIGKILL)
                 until(lambda: "failed" in heard.kinds(), 60, "its death is not told")
             start()
+            # Where all was done before the kill, nothing would be told without them.
+            send(spec.source, [tweet(kill * share + share - number) for number in range(1, _AFTER + 1)])
             until(
                 lambda: len(lag := heard.progress().get("lag", {})) == _PARTITIONS and not sum(lag.values()),
                 _AGAIN_SECONDS,
