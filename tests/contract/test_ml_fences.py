@@ -12,7 +12,7 @@ from ml_service import MlUser, first_user
 from waiting import eventually
 
 from wmlclient.runner.engine.kernels import Limits
-from wmlclient.runner.kernels.jupyter import NICE
+from wmlclient.runner.kernels.sharing import NICE
 
 
 @pytest.fixture(scope="module")

@@ -189,13 +189,15 @@ def test_the_engine_knows_no_http_and_starts_no_jvm() -> None:
     assert offences("wmlclient.runner.engine", *HTTP, *KAFKA, *SPARK, *JUPYTER, *siblings) == []
 
 
-@pytest.mark.parametrize("program", ["guard", "world", "inside", "workspace", "serving", "nursery", "older"])
+@pytest.mark.parametrize(
+    "program", ["guard", "sharing", "world", "inside", "workspace", "serving", "nursery", "older"]
+)
 def test_what_runs_beside_a_sessions_code_stands_alone(program: str) -> None:
     """These are started by their path, where nothing of this package can be imported."""
     assert offences(f"wmlclient.runner.kernels.{program}", "wmlclient", "attrs") == []
 
 
-@pytest.mark.parametrize("program", ["guard", "world"])
+@pytest.mark.parametrize("program", ["guard", "sharing", "world"])
 def test_the_guard_needs_the_standard_library_alone(program: str) -> None:
     path = PACKAGE / "runner" / "kernels" / f"{program}.py"
     named = {target.partition(".")[0] for target, _ in imports(f"wmlclient.runner.kernels.{program}", path)}

@@ -10,8 +10,7 @@ import logging
 import shutil
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -39,6 +38,7 @@ from .ports import (
 )
 from .schemas import input_schema
 from .service_streams import ServiceStreams
+from .stream_specs import scoring, stream_spec
 
 logger = logging.getLogger("wmlclient.runner.engine")
 
@@ -165,22 +165,20 @@ class StreamService:
         found = choose(body, header, ends, version.certificate, refusal, realtime_refusal)
         check_engine(found.engine, formats)
         if found.latency == "realtime" and schema is not None and version.digest is not None:
-            work = self._scoring(schema, version.digest)
-            spec = self._described(f"check-{uuid4()}", {**body, **found.to_body()}, work, self._clock())
+            work, asked = scoring(self._contents, schema, version.digest), {**body, **found.to_body()}
+            spec = stream_spec(f"check-{uuid4()}", asked, work, self._clock(), self._checkpoints)
             self._check_realtime(spec, spark_master(found.spark))
         return found
 
     def _check_realtime(self, spec: StreamSpec, master: str | None) -> None:
         """Ask Spark for slots and operators. Whatever else is in the way is told when the stream starts."""
         asked = self._pool.submit(lambda: self._spark.get(master).check_stream(self._ends(spec)))
-        try:
-            asked.result(ASKED_SECONDS)
-        except FutureTimeout:
-            logger.info("Spark does not say in %.0f s whether it has a Real-time Mode for it", ASKED_SECONDS)
-        except PortError as error:
-            if error.code in NOT_IN_REAL_TIME:
-                raise Invalid(error.code, error.message, {"type": "field", "name": "latency"}) from None
-            logger.info("whether there is a Real-time Mode for a stream is not known yet: %s", error.message)
+        wait([asked], ASKED_SECONDS)
+        error = asked.exception() if asked.done() else TimeoutError(f"no answer in {ASKED_SECONDS:.0f} s")
+        if isinstance(error, PortError) and error.code in NOT_IN_REAL_TIME:
+            raise Invalid(error.code, error.message, {"type": "field", "name": "latency"})
+        if error is not None:
+            logger.info("whether there is a Real-time Mode for a stream is not known yet: %r", error)
 
     def start(self, id: str, resumed: bool = False) -> None:
         """Bring a stream to RUNNING, in the background.
@@ -344,30 +342,8 @@ class StreamService:
         return watch.told() if watch is not None else None
 
     def _spec(self, deployment: Deployment) -> StreamSpec:
-        return self._described(deployment.id, deployment.body, self._work(deployment), deployment.created_at)
-
-    def _described(
-        self, id: str, body: Mapping[str, Any], work: dict[str, Any], created_at: int
-    ) -> StreamSpec:
-        ends = stream_endpoints(body)
-        formats = stream_formats(body, work["input_schema"])
-        checkpoint = self._checkpoints / id
-        checkpoint.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return StreamSpec(
-            stream_id=id,
-            source=ends.source,
-            target=ends.target,
-            dead_letter=ends.dead_letter,
-            checkpoint_dir=str(checkpoint),
-            created_at_ms=created_at,
-            delivery=body.get("delivery", "at_least_once"),
-            workers=body.get("workers", 1),
-            receipts=body.get("receipts", False),
-            source_format=formats.source,
-            target_format=formats.target,
-            latency=body.get("latency", "default"),
-            **work,
-        )
+        work = self._work(deployment)
+        return stream_spec(deployment.id, deployment.body, work, deployment.created_at, self._checkpoints)
 
     def _work(self, deployment: Deployment) -> dict[str, Any]:
         """The members of a stream's specification that say what is done with its records."""
@@ -381,14 +357,7 @@ class StreamService:
                 "missing_latest_model_version",
                 "The model has no content or no input schema; publish it with training_data_schema.",
             )
-        return self._scoring(schema, version.digest)
-
-    def _scoring(self, schema: dict[str, Any], digest: str) -> dict[str, Any]:
-        return {
-            "model_dir": str(self._contents.folder(digest)),
-            "input_schema": schema,
-            "model_digest": digest,
-        }
+        return scoring(self._contents, schema, version.digest)
 
     def _on_event(self, watch: _Watch, start: int, event: StreamEvent) -> None:
         id = event.stream_id

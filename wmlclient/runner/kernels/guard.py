@@ -40,7 +40,7 @@ def _beside(name: str) -> Any:
     return module
 
 
-world = _beside("world")
+sharing, world = _beside("sharing"), _beside("world")
 
 
 def limited(limits: dict[str, int]) -> None:
@@ -184,20 +184,6 @@ def _ticks(pid: int, own: bool) -> int:
     return sum(int(word) for word in words[11 if own else 13 : 15])
 
 
-def give_way(pids: list[int], nice: int) -> None:
-    """Have the groups of processes give way, where the system shares its time among groups and not among processes.
-
-    A process may begin a group at any time, so this is done over and over.
-    """
-    for pid in pids:
-        try:
-            with open(f"/proc/{pid}/autogroup", "r+", encoding="ascii") as file:
-                if not file.read().endswith(f" nice {nice}\n"):
-                    file.write(str(nice))
-        except OSError:  # no such groups, or it has ended, or too many changes at a time
-            continue
-
-
 def passed(below: list[int], limits: dict[str, int]) -> str | None:
     """The limit that is passed, or None."""
     if len(below) > limits["processes"]:
@@ -259,7 +245,8 @@ def main(order: dict[str, Any]) -> None:
 def before(order: dict[str, Any], limits: dict[str, int]) -> None:
     """Bind this process; for the child, before it becomes the program."""
     limited(limits)
-    os.nice(order["nice"])
+    if order["background"]:
+        sharing.background()
     if world.fences():
         world.fence(order["writable"])
 
@@ -331,7 +318,8 @@ def interrupt(pid: int) -> None:
 
 def watch(child: subprocess.Popen[bytes], pid: int, order: dict[str, Any], apart: bool) -> str:
     """Wait for the end, bring everything down, and say why."""
-    limits, nice, folder = order["limits"], order["nice"], os.path.dirname(order["cwd"])
+    limits, folder = order["limits"], os.path.dirname(order["cwd"])
+    shared = sharing.Sharing(order["background"], {child.pid, pid})
     reason, turn, since = None, 0, 0.0
     while reason is None:
         turn += 1
@@ -351,8 +339,7 @@ def watch(child: subprocess.Popen[bytes], pid: int, order: dict[str, Any], apart
             reason = why(128 - code if apart and code > 128 else code, limits)
         elif reason is None:
             below = descendants(os.getpid())
-            if nice:
-                give_way(below, nice)
+            shared.look(below)
             # Process 1 is ours.
             reason = passed([each for each in below if not apart or each != child.pid], limits)
             if reason is None and processor(below) - since > limits["cpu_seconds"]:

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("wmlclient.runner.kernels")
 
 START_SECONDS = 120.0
-#: A session gives way to requests: what it calculates may take longer, they may not.
-NICE = 10
 #: Bytes of outputs or an object that are taken from a kernel.
 LARGEST = 512 << 20
 
@@ -157,7 +155,7 @@ class PythonKernel:
                 str(self._channels.file),
             ]
             self._process = Guarded(
-                command, folder, limits, hidden, [folder, sockets], more=environment, nice=NICE
+                command, folder, limits, hidden, [folder, sockets], more=environment, background=True
             )
         except BaseException:
             self._let_go()

@@ -49,7 +49,7 @@ class Guarded:
         shown: Folders in these that it sees all the same.
         descriptors: Open files that it inherits, by the same numbers.
         more: What its environment has besides.
-        nice: How far its processes give way to others: 0 not at all, 19 to all that want to run.
+        background: Whether it gives way to all others; else it does when a copy of it calculates for long.
 
     Attributes:
         apart: Whether it has namespaces of its own.
@@ -68,7 +68,7 @@ class Guarded:
         shown: Sequence[Path] = (),
         descriptors: Sequence[int] = (),
         more: Mapping[str, str] | None = None,
-        nice: int = 0,
+        background: bool = False,
     ) -> None:
         order = {
             "command": list(command),
@@ -80,7 +80,7 @@ class Guarded:
             "writable": sorted({str(folder), *(str(path) for path in shown)}),
             "descriptors": list(descriptors),
             "limits": {name: value for name, value in asdict(limits).items() if name != "console"},
-            "nice": nice,
+            "background": background,
         }
         self._process = subprocess.Popen(
             [sys.executable, "-S", "-E", str(guard.__file__), json.dumps(order)],
