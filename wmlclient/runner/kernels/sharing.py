@@ -11,6 +11,7 @@ import platform
 import struct
 import sys
 import time
+from collections.abc import Callable
 
 #: The priority of what gives way: on a busy processor 1 part in 70 of what others get.
 NICE = 19
@@ -34,18 +35,20 @@ class Sharing:
     Args:
         always: Whether all of them give way; else they do when one has calculated for long, and a while after.
         spared: Processes that requests are copied from.
+        clock: Seconds.
     """
 
-    def __init__(self, always: bool, spared: set[int]) -> None:
-        self._always, self._spared = always, spared
+    def __init__(self, always: bool, spared: set[int], clock: Callable[[], float] = time.monotonic) -> None:
+        self._always, self._spared, self._clock = always, spared, clock
         self._seen: set[int] = set()
         self._until: float | None = None
 
     def look(self, pids: list[int]) -> None:
         """Look at all processes that there are now. A process may begin a group at any time, so over and over."""
         if self._always:
-            return _groups(pids, NICE)
-        now = time.monotonic()
+            _groups(pids, NICE)
+            return
+        now = self._clock()
         long = {pid for pid in pids if pid not in self._spared and _seconds(pid) > LONG_SECONDS}
         for pid in long - self._seen:
             _long_turns(pid, NICE)
@@ -58,8 +61,7 @@ class Sharing:
             self._until = now + HELD_SECONDS
         if self._until is not None:
             over = now > self._until
-            _groups(pids, 0 if over else NICE)
-            if over:
+            if _groups(pids, 0 if over else NICE) and over:
                 self._until = None
                 for pid in self._spared:
                     _long_turns(pid, turn=0)
@@ -72,15 +74,23 @@ def _long_turns(pid: int, nice: int = 0, turn: int = _TURN_NS) -> None:
         ctypes.CDLL(None).syscall(number, pid, given, 0)
 
 
-def _groups(pids: list[int], nice: int) -> None:
-    """Set the priority of groups, among which Linux shares its time before it does among their processes."""
+def _groups(pids: list[int], nice: int) -> bool:
+    """Set the priority of groups, among which Linux shares its time before it does among their processes.
+
+    Returns:
+        False where one is to be asked again: Linux takes few changes at a time.
+    """
+    done = True
     for pid in pids:
         try:
             with open(f"/proc/{pid}/autogroup", "r+", encoding="ascii") as file:
                 if not file.read().endswith(f" nice {nice}\n"):
                     file.write(str(nice))
-        except OSError:  # no groups, or it has ended, or too many changes at a time
+        except BlockingIOError:
+            done = False
+        except OSError:  # no groups, or it has ended
             continue
+    return done
 
 
 def _seconds(pid: int) -> float:
