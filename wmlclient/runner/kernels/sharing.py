@@ -67,9 +67,14 @@ class Sharing:
                     _long_turns(pid, turn=0)
 
 
-def _long_turns(pid: int, nice: int = 0, turn: int = _TURN_NS) -> None:
+def _long_turns(pid: int, nice: int | None = None, turn: int = _TURN_NS) -> None:
     number = _SET_ATTRIBUTES.get(platform.machine())
     if sys.platform == "linux" and number is not None:
+        try:
+            # Both are set at once.
+            nice = os.getpriority(os.PRIO_PROCESS, pid) if nice is None else nice
+        except OSError:  # it has ended
+            return
         given = struct.pack(_FORM, struct.calcsize(_FORM), 0, 0, nice, 0, turn, 0, 0)
         ctypes.CDLL(None).syscall(number, pid, given, 0)
 
