@@ -15,7 +15,10 @@ MALFORMED_CSV = "malformed CSV"
 #: What :func:`cells` says, as a regular expression.
 CELLS = "^[0-9]+ cells for [0-9]+ columns$"
 NO_FRAME = "without the frame that names its schema"
-#: These, and what :func:`cells` says, are told at the stage ``decode``, all others of an unread record at ``schema``.
+#: What is said of a payload that its registered schema does not read, as a regular expression.
+UNREADABLE = "^(schema [0-9]+ cannot be used: .*|not what schema [0-9]+ says)$"
+#: These, what :func:`cells` says, and :data:`UNREADABLE` are told at the stage ``decode``, all others of an unread
+#: record at ``schema``.
 DECODE = (NULL_VALUE, NOT_UTF8, EMPTY, MALFORMED, NOT_AN_OBJECT, SEVERAL, TWICE, MALFORMED_CSV, NO_FRAME)
 
 WRONG_VALUE = "a value of the wrong type"

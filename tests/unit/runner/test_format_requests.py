@@ -62,16 +62,15 @@ def test_what_cannot_be_is_refused_by_name(source: Any, target: Any, name: str) 
     assert caught.value.target["name"] == name
 
 
-def test_spark_refuses_by_name_and_the_native_engine_gets_it(world: Any, model_id: str) -> None:  # noqa: F811
+def test_both_engines_get_every_format(world: Any, model_id: str) -> None:  # noqa: F811
     kafka = {"kafka_brokers_sasl": ["127.0.0.1:9092"]}
 
     def side(end: str, **given: Any) -> dict[str, Any]:
         return {"connection": kafka, end: {"topic": end, "type": "kafka", "format": given}}
 
     avro = side("source", type="avro", registry=REGISTRY)
-    assert refused(world, model_id, HEADER, input=avro).code == "format_not_supported"
-    assert refused(world, model_id, HEADER, output=side("target", type="csv")).code == "format_not_supported"
     assert create(world, model_id, input=avro).engine == "native"
+    assert create(world, model_id, HEADER, input=avro, output=side("target", type="csv")).engine == "spark"
     made = create(
         world, model_id, HEADER, input=side("source", type="csv"), output=side("target", output="scores")
     )

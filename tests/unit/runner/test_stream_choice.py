@@ -199,19 +199,6 @@ def test_a_stream_that_was_moved_starts_on_spark_again(world: Any, content: byte
         (
             {
                 "input": {
-                    "connection": KAFKA,
-                    "source": {
-                        "topic": "in",
-                        "type": "kafka",
-                        "format": {"type": "avro", "registry": {"url": "http://r"}},
-                    },
-                }
-            },
-            "format_not_supported",
-        ),
-        (
-            {
-                "input": {
                     "connection": {**KAFKA, "token": "t"},
                     "source": {"topic": "in", "type": "kafka"},
                 }

@@ -13,7 +13,6 @@ from wmlclient.wire import SPARK_SERVICE_HEADER
 
 from .connections import StreamEndpoints, spark_service
 from .errors import Invalid, field_error
-from .formats import StreamFormats, not_by_spark
 from .ports import Delivery
 
 ENGINES = ("auto", "native", "spark")
@@ -122,13 +121,12 @@ def choose(
     return Choice("native", native_reason(certificate), delivery, workers, receipts)
 
 
-def moved(body: Mapping[str, Any], ends: StreamEndpoints, formats: StreamFormats, reason: str) -> Choice:
+def moved(body: Mapping[str, Any], ends: StreamEndpoints, reason: str) -> Choice:
     """What becomes of a stream that was taken while its model was being checked, and that only Spark can run.
 
     Args:
         body: What is kept with the deployment.
         ends: Where the stream reads and writes.
-        formats: What its records are.
         reason: Why only Spark.
 
     Raises:
@@ -138,7 +136,6 @@ def moved(body: Mapping[str, Any], ends: StreamEndpoints, formats: StreamFormats
     if asked.get("engine") == "native":
         raise Invalid("model_not_native", f"The model cannot be streamed natively: {reason}.")
     wishes = [(*wish, wish[0]) for wish in _wishes(asked.get("delivery"), body.get("workers", 1))]
-    wishes += [("format", why, where) for where, why in not_by_spark(formats).items()]
     wishes += [
         (refused.field, f"Spark cannot log in so: {refused}", f"{side}.connection.{refused.field}")
         for side, refused in _refused_logins(ends)

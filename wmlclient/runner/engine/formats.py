@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from .errors import Invalid, field_error, missing
+from .errors import field_error, missing
 from .texts import is_address
 
 _TYPES = ("json", "text", "csv", "avro", "json_schema")
@@ -56,33 +56,6 @@ def stream_formats(body: Mapping[str, Any], schema: Mapping[str, Any] | None) ->
             "A scored record has more than one column: write json, csv, avro or json_schema.",
         )
     return StreamFormats(source, target)
-
-
-def not_by_spark(formats: StreamFormats) -> dict[str, str]:
-    """The formats that Spark does not read or write: by member of the request, what it does, in one sentence."""
-    found = {}
-    for where, given, known, what in (
-        ("input.source.format", formats.source, ("json", "text", "csv"), "read json, text and csv"),
-        ("output.target.format", formats.target, ("json",), "write json"),
-    ):
-        if given is not None and given["type"] not in known:
-            found[where] = f"Spark streams {what}, not {given['type']}"
-    return found
-
-
-def check_engine(engine: str | None, formats: StreamFormats) -> None:
-    """Refuse what Spark does not read or write.
-
-    Raises:
-        Invalid: ``format_not_supported``.
-    """
-    for where, why in not_by_spark(formats).items() if engine == "spark" else ():
-        raise Invalid(
-            "format_not_supported",
-            f"{why}. Choose another `{where}.type`, or leave out the Spark service, so that the native engine runs "
-            "the stream.",
-            {"type": "field", "name": where},
-        )
 
 
 def _format(body: Mapping[str, Any], side: str, end: str) -> dict[str, Any] | None:

@@ -4,36 +4,29 @@ from __future__ import annotations
 
 import logging
 
-from ..store import Deployment, Store, Version
+from ..store import Deployment, Store
 from .choice import moved, needs_spark
 from .connections import stream_endpoints
-from .formats import stream_formats
 from .ports import SparkPool, SparkUnavailable, StreamEngine
-from .schemas import input_schema
 
 logger = logging.getLogger("wmlclient.runner.engine")
 
 
-def to_spark(
-    store: Store, pool: SparkPool, deployment: Deployment, version: Version, reason: str
-) -> StreamEngine:
+def to_spark(store: Store, pool: SparkPool, deployment: Deployment, reason: str) -> StreamEngine:
     """Give a stream that has not begun yet to the service's own Spark.
 
     Args:
         store: Keeps the choice.
         pool: Where Spark is.
         deployment: The stream.
-        version: Of its model.
         reason: Why only Spark can run it.
 
     Raises:
         Invalid: It asked for what Spark does not have, or there is no Spark.
         SparkUnavailable: Spark may be there in a moment.
     """
-    model = store.models.get(deployment.model_id)
-    schema = input_schema(version.of(model).body) if model is not None else None
     body = deployment.body
-    choice = moved(body, stream_endpoints(body), stream_formats(body, schema), reason)
+    choice = moved(body, stream_endpoints(body), reason)
     spark = pool.get(None)
     try:
         spark.version()

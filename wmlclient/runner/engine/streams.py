@@ -24,7 +24,7 @@ from .clock import Later, later, now_ms
 from .connections import spark_master, stream_endpoints
 from .contents import Contents
 from .errors import Conflict, EngineError, Invalid, NotFound
-from .formats import check_engine, stream_formats
+from .formats import stream_formats
 from .moving import to_spark
 from .ports import (
     NOT_IN_REAL_TIME,
@@ -161,9 +161,9 @@ class StreamService:
         def realtime_refusal() -> str | None:
             return None if schema is None else self._spark.realtime_refusal(schema)
 
-        formats, ends = stream_formats(body, schema), stream_endpoints(body)
+        stream_formats(body, schema)
+        ends = stream_endpoints(body)
         found = choose(body, header, ends, version.certificate, refusal, realtime_refusal)
-        check_engine(found.engine, formats)
         if found.latency == "realtime" and schema is not None and version.digest is not None:
             work, asked = scoring(self._contents, schema, version.digest), {**body, **found.to_body()}
             spec = stream_spec(f"check-{uuid4()}", asked, work, self._clock(), self._checkpoints)
@@ -325,7 +325,7 @@ class StreamService:
         if deployment.engine is None and version is not None:
             certificate = self._certificates.checked(version)
             if certificate["engine"] == "spark":
-                return to_spark(self._store, self._spark, deployment, version, str(certificate["reason"]))
+                return to_spark(self._store, self._spark, deployment, str(certificate["reason"]))
             if certificate["engine"] is None:
                 raise Invalid(
                     "model_not_checked",

@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Iterable
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wmlclient.runner.engine.ports import KafkaEndpoint, StreamSpec
 from wmlclient.runner.spark import ages
@@ -16,6 +16,7 @@ from wmlclient.runner.spark.formats import literal
 from wmlclient.runner.spark.isolate import Position, find_bad, position_filter
 from wmlclient.runner.spark.judging import judge
 from wmlclient.runner.spark.kafka_options import sink_options
+from wmlclient.runner.spark.local_rows import lines_of, table_of
 from wmlclient.runner.spark.models import ModelCache
 from wmlclient.runner.spark.plan import StreamPlan
 from wmlclient.runner.spark.progress import Counts
@@ -30,6 +31,9 @@ from wmlclient.runner.spark.session import Session
 from wmlclient.runner.spark.table import has_vectors
 from wmlclient.runner.spark.transform import with_vectors
 from wmlclient.runner.verdicts import RECORD_BYTES, dropped, too_large
+
+if TYPE_CHECKING:
+    from wmlclient.runner.spark.translated import Incoming, Outgoing
 
 logger = logging.getLogger("wmlclient.runner.spark.driver")
 
@@ -62,7 +66,8 @@ class BatchWriter:
         self.error: BaseException | None = None
         fields = [dict(field, nullable=True) for field in plan.reader.fields]
         self._vectors = fields if has_vectors({"fields": fields}) else None
-        self._careful = careful or self._vectors is not None
+        self._incoming, self._outgoing = _translations(session, spec, plan, self.counts, stopping)
+        self._careful = careful or self._vectors is not None or self._outgoing is not None
         self._seen: dict[str, Any] = {}
 
     def write(self, frame: Any, batch_id: int) -> None:
@@ -124,8 +129,8 @@ class BatchWriter:
         try:
             self._seen = self._counted(judged)
             taken, bad = self._seen["n"], self._seen["bad"]
-            out = self._score(judged)
             try:
+                out = self._score(judged)
                 _noop(out)
                 dropped = self._dropped(judged) if self._plan.dropping else {}
                 self._send(out, self._spec.target)
@@ -145,11 +150,14 @@ class BatchWriter:
 
     def _judge(self, frame: Any) -> Any:
         """The records, each with what it holds (``r``, ``extra``) and the reason why it is bad, or null."""
+        if self._incoming is not None:
+            frame = self._incoming.apply(frame)
         return judge(self._session, self._plan.reader, self._plan.writer.made, frame)
 
     def _score(self, judged: Any) -> Any:
         """The records to send, of all good ones."""
-        return self._written(self._transform(judged))
+        written = self._written(self._transform(judged))
+        return written if self._outgoing is None else self._outgoing.apply(written)
 
     def _written(self, scored: Any, **more: str) -> Any:
         writer, extra = self._plan.writer, f"{META}.extra"
@@ -197,12 +205,8 @@ class BatchWriter:
 
     def _bury(self, judged: Any, reasons: dict[Position, str], stage: str) -> None:
         """Send these records, with these reasons, to the dead-letter topic."""
-        jvm = self._session.jvm
         rows = [{"p": partition, "o": offset, "why": why} for (partition, offset), why in reasons.items()]
-        lines = "\n".join(json.dumps(row) for row in rows)
-        text = jvm.org.apache.commons.io.IOUtils.readLines(jvm.java.io.StringReader(lines))
-        table = self._session.spark.createDataset(text, jvm.org.apache.spark.sql.Encoders.STRING())
-        table = self._select(table, ["from_json(value, 'p INT, o BIGINT, why STRING') AS d"])
+        table = table_of(self._session, rows, "p INT, o BIGINT, why STRING")
         records = self._select(judged, [*META_COLUMNS, f"{self._plan.reader.form.bytes} AS bytes"])
         match = self._session.functions.expr("partition = d.p AND offset = d.o")
         joined = records.join(self._session.functions.broadcast(table), match)
@@ -225,10 +229,8 @@ class BatchWriter:
         return reasons
 
     def _positions(self, frame: Any, partition: str, offset: str) -> list[Position]:
-        jvm = self._session.jvm
         text = self._select(frame, [f"concat({partition}, ' ', {offset}) AS position"])
-        lines = getattr(text, "as")(jvm.org.apache.spark.sql.Encoders.STRING()).collectAsList()
-        pairs = (line.split() for line in str(jvm.java.lang.String.join("\n", lines)).splitlines())
+        pairs = (line.split() for line in lines_of(self._session, text))
         return [(int(pair[0]), int(pair[1])) for pair in pairs]
 
     def _recover(self, judged: Any, error: Exception) -> tuple[int, int]:
@@ -277,6 +279,19 @@ class BatchWriter:
         sized = self._written(self._transform(judged), **place).filter(f"{size} > {RECORD_BYTES}")
         reason = too_large(RECORD_BYTES)
         return dict.fromkeys(self._positions(sized, "partition", "offset"), reason)
+
+
+def _translations(
+    session: Session, spec: StreamSpec, plan: StreamPlan, counts: Counts, stopping: threading.Event
+) -> tuple[Incoming | None, Outgoing | None]:
+    if not plan.translated:
+        return None, None
+    # Few streams need them, and they need the native engine.
+    from wmlclient.runner.spark.translated import Incoming, Outgoing
+
+    names = [*(plan.reader.names if plan.writer.whole else ()), *plan.writer.made]
+    made = Outgoing.of(session, spec, names, [plan.kinds[name] for name in names])
+    return Incoming.of(session, spec, counts, stopping), made
 
 
 class _Stopped(Exception):

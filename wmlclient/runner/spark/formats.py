@@ -1,4 +1,4 @@
-"""What a stream's records are made of, written as Spark SQL: JSON, text, or a line of CSV.
+"""What a stream's records are made of, written as Spark SQL: JSON, text, or a line of CSV. Others are translated.
 
 A text and a line of CSV are first written as JSON, so that everything behind reads and judges one form. What cannot be
 written so has no text, and a reason of its own; reasons are those of the native engine's readers.
@@ -15,12 +15,24 @@ from wmlclient.runner import verdicts
 from wmlclient.runner.engine.ports import StreamSetupError
 
 _TEXT = "CAST(value AS STRING)"
+#: Columns of what :mod:`wmlclient.runner.spark.translated` makes of a record: its JSON, or why it has none.
+TEXT, WHY = "__wml_text", "__wml_why"
 WHOLES = ("byte", "short", "integer", "long")
 _NUMBERS = ("float", "double")
 _CELLS = (*WHOLES, *_NUMBERS, "boolean", "string")
 _LINE_END = r"\r?\n?\z"
 _WHOLE = r"\A[+-]?[0-9]{1,19}\z"
 _NUMBER = r"\A([+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?Infinity|NaN)\z"
+
+
+def incoming(given: Mapping[str, Any] | None) -> bool:
+    """Whether records of a format are translated when they come."""
+    return (given or {}).get("type") in ("avro", "json_schema")
+
+
+def outgoing(given: Mapping[str, Any] | None) -> bool:
+    """Whether records of a format are translated when they leave."""
+    return bool((given or {}).get("type", "json") != "json")
 
 
 def literal(text: str) -> str:
@@ -70,6 +82,8 @@ def form_of(given: Mapping[str, Any] | None, schema: Mapping[str, Any]) -> Recor
     kind = wanted.get("type") or "json"
     if kind == "json":
         return RecordForm()
+    if incoming(wanted):
+        return RecordForm(TEXT, "value", ("value", WHY), [(f"{WHY} IS NOT NULL", WHY)])
     valid = f"is_valid_utf8({_TEXT})"
     cases = [("value IS NULL", literal(verdicts.NULL_VALUE)), (f"NOT {valid}", literal(verdicts.NOT_UTF8))]
     if kind == "text":

@@ -10,6 +10,8 @@ from wmlclient.runner.kafka_security import java_options
 # Bounds one batch, and with it what is read again after a failure, and the memory of a stage that keeps rows. A batch
 # costs as much CPU as some 8,000 records, so much smaller ones slow down a stream that catches up.
 MAX_RECORDS_PER_BATCH = 250_000
+# The driver's Python holds a batch that it translates.
+MAX_TRANSLATED = 20_000
 
 
 def connection_options(endpoint: KafkaEndpoint) -> dict[str, str]:

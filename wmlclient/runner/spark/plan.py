@@ -10,12 +10,13 @@ from attrs import frozen
 
 from wmlclient.runner.engine.ports import StreamSpec, TransformFailed
 from wmlclient.runner.spark.failures import root_cause
-from wmlclient.runner.spark.formats import form_of
+from wmlclient.runner.spark.formats import form_of, incoming, outgoing
 from wmlclient.runner.spark.models import load, skip_invalid
 from wmlclient.runner.spark.records import META, RecordReader, RecordWriter
 from wmlclient.runner.spark.session import Session
 from wmlclient.runner.spark.table import request_schema, to_lines
 from wmlclient.runner.spark.transform import collect, make_frame
+from wmlclient.scoring.types import simple_type
 
 logger = logging.getLogger("wmlclient.runner.spark.driver")
 
@@ -36,6 +37,8 @@ class StreamPlan:
     dropping: Stages of it that drop rows.
     reader: Reads records for it.
     writer: Writes the records to send.
+    kinds: Short types of all columns that come out of the model.
+    translated: Whether its records pass through this process, as Spark does not read or write them.
     sample: A row of the input, as JSON, that goes through the model; None where none was found.
     """
 
@@ -43,6 +46,8 @@ class StreamPlan:
     dropping: list[str]
     reader: RecordReader
     writer: RecordWriter
+    kinds: dict[str, str]
+    translated: bool
     sample: str | None = None
 
     @classmethod
@@ -72,7 +77,9 @@ class StreamPlan:
         sample = json.dumps(dict(zip(names, row, strict=True))) if row and rows else None
         whole = (spec.target_format or {}).get("output") != "scores"
         made = [name for name in columns if name != META and name not in names]
-        return cls(model, dropping, reader, RecordWriter(names, made, receipt, whole), sample)
+        translated = incoming(spec.source_format) or outgoing(spec.target_format)
+        writer = RecordWriter(names, made, receipt, whole)
+        return cls(model, dropping, reader, writer, columns, translated, sample)
 
 
 def _struct(session: Session, fields: list[dict[str, Any]]) -> Any:
@@ -80,26 +87,27 @@ def _struct(session: Session, fields: list[dict[str, Any]]) -> Any:
     return session.jvm.org.apache.spark.sql.types.DataType.fromJson(text)
 
 
-def _columns(session: Session, model: Any, schema: dict[str, Any]) -> list[str]:
-    """The columns of the transformed rows, in the order in which the stages make them."""
+def _columns(session: Session, model: Any, schema: dict[str, Any]) -> dict[str, str]:
+    """The columns of the transformed rows, in the order in which the stages make them, and their short types."""
     empty = session.jvm.java.util.ArrayList()
     fields = [dict(field, nullable=True) for field in schema["fields"]]
     fields.append({"name": META, "type": "string", "nullable": True, "metadata": {}})
     try:
         # Not transformSchema, which lists a classifier's columns in another order than transform makes them.
         frame = session.spark.createDataFrame(empty, _struct(session, fields))
-        names = list(model.transform(frame).columns())
+        fields = json.loads(str(model.transform(frame).schema().json()))["fields"]
     except Exception as error:
         raise TransformFailed(
             f"The model does not take rows of its input schema: {root_cause(error)}", "model_schema_mismatch"
         ) from error
-    if META not in names:
+    found = {field["name"]: simple_type(field["type"]) for field in fields}
+    if META not in found:
         raise TransformFailed(
             "A stage of the model drops columns that it does not know (a SQLTransformer without '*'), so that the "
             "keys of its records would be lost in a stream.",
             "model_drops_columns",
         )
-    return names
+    return found
 
 
 def _needed(session: Session, model: Any, schema: dict[str, Any]) -> list[str]:

@@ -253,7 +253,8 @@ def stage_of_reason(reason: str) -> str:
         reason: SQL of the reason.
     """
     decode = ", ".join(literal(each) for each in verdicts.DECODE)
-    return f"IF({reason} IN ({decode}) OR {reason} RLIKE {literal(verdicts.CELLS)}, 'decode', 'schema')"
+    patterns = f"{verdicts.CELLS}|{verdicts.UNREADABLE}"
+    return f"IF({reason} IN ({decode}) OR {reason} RLIKE {literal(patterns)}, 'decode', 'schema')"
 
 
 def dead_letter_columns(stage: str, digest: str, reason: str, value: str) -> dict[str, str]:

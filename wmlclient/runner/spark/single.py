@@ -38,6 +38,8 @@ def refusal(plan: StreamPlan) -> str | None:
     """Why a stream cannot take all records in one pass, in words that continue a sentence; None where it can."""
     if has_vectors({"fields": plan.reader.fields}):
         return "its model takes vectors, whose rows cross from one query to another"
+    if plan.translated:
+        return "its records are translated, batch by batch"
     if plan.sample is None:
         return "no row is known that its model takes"
     return None

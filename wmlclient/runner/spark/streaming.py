@@ -282,7 +282,10 @@ class SparkStream:
 
     def _fail(self, error: Exception) -> None:
         cause = self._writer.error or error
-        code, message, retriable = classify(cause)
+        if isinstance(cause, StreamSetupError):
+            code, message, retriable = cause.code, cause.message, cause.retriable
+        else:
+            code, message, retriable = classify(cause)
         logger.error("stream %s failed: %s: %s", self.spec.stream_id, code, message)
         self._tell("failed", {"code": code, "message": message, "retriable": retriable})
 

@@ -64,8 +64,25 @@ def reader(given: Mapping[str, Any] | None, decoder: Decoder, schema: Mapping[st
     if kind == "avro":
         return _EachAlone(decoder, _Avro(Registry(wanted["registry"])))
     if kind == "json_schema":
-        return _WithSchema(decoder, Registry(wanted["registry"]))
+        return _WithSchema(decoder, _Schemas(Registry(wanted["registry"])))
     return decoder
+
+
+def to_json(given: Mapping[str, Any]) -> Callable[[bytes], bytes | Verdict]:
+    """What makes the JSON of one value of a format with a registry, or says why it cannot be.
+
+    Args:
+        given: See ``RecordFormat`` in the contract.
+    """
+    if given["type"] == "json_schema":
+        return _Schemas(Registry(given["registry"]))
+    read = _Avro(Registry(given["registry"]))
+
+    def translated(value: bytes) -> bytes | Verdict:
+        found = read(value)
+        return found if isinstance(found, Verdict) else json.dumps(found, ensure_ascii=False).encode()
+
+    return translated
 
 
 class _EachAlone:
@@ -195,16 +212,15 @@ def _plain(value: Any) -> Any:
 
 
 class _WithSchema:
-    def __init__(self, decoder: Decoder, registry: Registry) -> None:
-        self._decoder, self._registry = decoder, registry
-        self._validators: dict[int, Any] = {}
+    def __init__(self, decoder: Decoder, schemas: _Schemas) -> None:
+        self._decoder, self._schemas = decoder, schemas
 
     def read(self, values: Sequence[bytes | None]) -> Rows:
         """See :meth:`Reader.read`."""
         found: dict[int, Verdict] = {}
         payloads: list[bytes | None] = []
         for place, value in enumerate(values):
-            judged = self._judged(value) if value is not None else None
+            judged = self._schemas(value) if value is not None else None
             if isinstance(judged, Verdict):
                 found[place] = judged
                 judged = None
@@ -213,7 +229,13 @@ class _WithSchema:
         rows.verdicts |= found
         return rows
 
-    def _judged(self, value: bytes) -> bytes | Verdict:
+
+class _Schemas:
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._validators: dict[int, Any] = {}
+
+    def __call__(self, value: bytes) -> bytes | Verdict:
         """The payload, or why it is not what its schema says. What is no JSON at all is the decoder's to name."""
         framed = unframed(value)
         if framed is None:

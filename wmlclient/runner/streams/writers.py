@@ -11,9 +11,10 @@ from typing import Any, Protocol
 import orjson
 
 from wmlclient.runner.engine.ports import StreamSetupError
-from wmlclient.runner.streams.encoder import Encoder, shape_of
+from wmlclient.runner.streams.encoder import Encoder, shape_of, writes
 from wmlclient.runner.streams.registry import Registry, frame
 from wmlclient.scoring.blocks import rows_of
+from wmlclient.scoring.values import Sparse
 
 Extras = dict[int, dict[str, str]]
 
@@ -80,6 +81,62 @@ def writer(
         return _Avro(names, types, schema, registry.register(subject, "AVRO", schema))
     number = registry.register(subject, "JSON", json_schema(names, types))
     return _Framed(Encoder(names, types, known), number)
+
+
+def from_json(
+    given: Mapping[str, Any], topic: str, names: Sequence[str], types: Sequence[str]
+) -> Callable[[Sequence[bytes]], list[bytes]]:
+    """What makes values of a format from records as JSON; it registers the schema that it writes by.
+
+    Args:
+        given: See ``RecordFormat`` in the contract; no JSON.
+        topic: The target.
+        names: Columns, in order.
+        types: Their short types.
+
+    Raises:
+        StreamSetupError: As of :func:`writer`; and where a column is of a type that only Spark writes.
+        KafkaException: The registry is away.
+    """
+    wrong = next((each for each in zip(names, types, strict=True) if not writes(each[1])), None)
+    if wrong is not None and given["type"] != "json_schema":
+        raise StreamSetupError(
+            "format_not_supported",
+            f"The column {wrong[0]!r} is of the type {wrong[1]}, which is written as JSON alone. Use json.",
+        )
+    if given["type"] == "json_schema":
+        registry, subject = Registry(given["registry"]), given.get("subject") or f"{topic}-value"
+        before = frame(registry.register(subject, "JSON", json_schema(names, types)))
+        return lambda texts: [before + text for text in texts]
+    made = writer(given, topic, names, types, len(names))
+    shapes = [_value(kind) for kind in types]
+
+    def written(texts: Sequence[bytes]) -> list[bytes]:
+        records = [orjson.loads(text) for text in texts]
+        columns = [
+            [None if (value := record.get(name)) is None else shape(value) for record in records]
+            for name, shape in zip(names, shapes, strict=True)
+        ]
+        return made.write(columns, {}) if records else []
+
+    return written
+
+
+def _value(kind: str) -> Callable[[Any], Any]:
+    """What makes a value of a short type from its JSON."""
+    if kind == "vector":
+        return _vector
+    if kind in ("float", "double"):
+        return float
+    if kind.startswith("array<"):
+        inner = _value(kind[6:-1])
+        return lambda row: [None if each is None else inner(each) for each in row]
+    return lambda value: value
+
+
+def _vector(value: dict[str, Any]) -> Any:
+    values = [float(each) for each in value["values"]]
+    return Sparse(value["size"], value["indices"], values) if value["type"] == 0 else values
 
 
 def avro_schema(names: Sequence[str], types: Sequence[str]) -> dict[str, Any]:
