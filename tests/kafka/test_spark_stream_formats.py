@@ -101,7 +101,7 @@ def readable(value: bytes, kind: str, registry: SchemaRegistry) -> Any:
     """A scored record in a form that is compared."""
     if kind == "csv":
         return [
-            rounded(orjson.loads(cell)) if cell[:1] in "{[" else cell
+            rounded(orjson.loads(cell)) if cell.startswith(("{", "[")) else cell
             for cell in next(csv.reader([value.decode()]))
         ]
     schema = json.loads(registry.schemas[int.from_bytes(value[1:5], "big") - 1][1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from schema_registry import SchemaRegistry, schema_registry
 
 from wmlclient.runner.engine.ports import StreamSetupError
 from wmlclient.runner.streams.model import Formats, Outcome, StreamModel
+from wmlclient.runner.streams.readers import to_json
 from wmlclient.runner.streams.registry import frame
+from wmlclient.runner.streams.writers import from_json
 
 SCHEMA = {"type": "struct", "fields": TEXT_SCHEMA["fields"][:2]}  # type: ignore[index]
 AVRO = {
@@ -228,6 +231,41 @@ def test_json_with_a_schema_in_and_out(folder: Path, registry: SchemaRegistry) -
         4: ("decode", "a field is there twice"),
         5: ("decode", "without the frame that names its schema"),
     }
+
+
+@pytest.mark.parametrize("kind", ["avro", "json_schema", "csv"])
+def test_what_spark_has_written_as_json_is_made_the_same(
+    folder: Path, registry: SchemaRegistry, kind: str
+) -> None:
+    given = {"type": kind} | ({} if kind == "csv" else {"registry": {"url": registry.url}})
+    values = [b'{"id":1,"text":"a b"}', b'{"text":"h\xc3\xa9"}']
+    model = opened(folder, target=given)
+    types = {"id": "int", "text": "string", **model.made}
+    make = from_json(given, "out", list(types), list(types.values()))
+    assert make([*opened(folder).run(values).scored.values()]) == [*model.run(values).scored.values()]
+    assert make([]) == []
+
+
+def test_numbers_that_json_has_not_are_numbers_in_avro(registry: SchemaRegistry) -> None:
+    given = {"type": "avro", "registry": {"url": registry.url}}
+    make = from_json(given, "out", ["x", "v"], ["double", "vector"])
+    [value] = make([b'{"x":"NaN","v":{"type":0,"size":3,"indices":[1],"values":["Infinity"]}}'])
+    schema = fastavro.parse_schema(json.loads(registry.schemas[-1][1]))
+    found: Any = fastavro.schemaless_reader(io.BytesIO(value[5:]), schema, None)
+    assert math.isnan(found["x"])
+    assert found["v"]["values"] == [math.inf]
+    with pytest.raises(StreamSetupError, match="of the type timestamp") as caught:
+        from_json(given, "out", ["at"], ["timestamp"])
+    assert caught.value.code == "format_not_supported"
+
+
+def test_avro_as_json(registry: SchemaRegistry) -> None:
+    number = registry.add("in-value", "AVRO", AVRO)
+    read = to_json({"type": "avro", "registry": {"url": registry.url}})
+    found = read(avro(number, AVRO, tweet(1)))
+    assert isinstance(found, bytes)
+    assert json.loads(found) == {"id": 1, "text": "a b", "at": "1970-01-01", "raw": "/w=="}
+    assert read(b"{}") == ("decode", "without the frame that names its schema")
 
 
 @pytest.mark.parametrize(
