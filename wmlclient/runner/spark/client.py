@@ -199,7 +199,7 @@ def _error_of(op: str, error: dict[str, Any]) -> PortError:
     if op in ("transform", "evaluate", "train", "score_files"):
         return TransformFailed(message, code)
     if op in ("start_stream", "check_stream"):
-        return StreamSetupError(code, message)
+        return StreamSetupError(code, message, bool(error.get("retriable")))
     return SparkUnavailable(code, message)
 
 

@@ -97,7 +97,8 @@ class Driver:
         try:
             answer = {"id": number, "result": operation(**args)}
         except PortError as error:
-            answer = {"id": number, "error": {"code": error.code, "message": error.message}}
+            told = {"code": error.code, "message": error.message, "retriable": error.retriable}
+            answer = {"id": number, "error": told}
         except BaseException as error:
             logger.exception("a request failed")
             answer = {"id": number, "error": {"code": "spark_failed", "message": _say(error)}}
