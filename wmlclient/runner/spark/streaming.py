@@ -188,7 +188,8 @@ class SparkStream:
             )
         if reason is not None:
             raise StreamSetupError(
-                "realtime_not_supported", f"There is no Real-time Mode for this stream: {reason}."
+                "realtime_not_supported",
+                f"There is no Real-time Mode for this stream: {reason}. Leave `latency` out.",
             )
         return found
 
