@@ -17,7 +17,14 @@ import pytest
 
 import wmlclient
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(420)]
+pytestmark = [
+    pytest.mark.kafka,
+    pytest.mark.timeout(420),
+    # A client of kafka-python that cannot be made, as its broker ends or begins, leaves its socket to the collector.
+    pytest.mark.filterwarnings(
+        r"ignore:.*unclosed <socket.socket fd=\d+, family=2, type=1, proto=6:ResourceWarning"
+    ),
+]
 
 SCHEMA = "id int, text string, label double"
 TEXTS = ["what a lovely day", "awful, just awful", "so good, love it", "bad bad news"]
