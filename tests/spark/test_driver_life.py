@@ -43,7 +43,9 @@ def test_a_killed_driver_is_replaced(pool: DriverPool, pipelines: dict[str, Fitt
     assert pid
     assert jvm
     if victim == "pid":
-        waiting = runner.transform(model.path, model.schema, ["text"], [["a"]])
+        # Sent by this thread: one that another thread sends after the death would start the next driver.
+        rows = {"model_dir": model.path, "schema": model.schema, "fields": ["text"], "values": [["a"]]}
+        waiting = runner.job("transform", rows)
         os.kill(pid, signal.SIGKILL)
         with pytest.raises(SparkUnavailable) as caught:
             waiting.result(SECONDS)
