@@ -42,6 +42,7 @@ ROWS = [
     {"id": 2, "text": 'h\u00e9 "q"'},
     {"id": None, "text": "c"},
     {"id": 3, "text": None},
+    {"id": 4, "text": "a line\u2028of two\u0085 or three"},
 ]
 OTHERS: list[bytes | None] = [b"a b;me;7", b';"";1', b"x;y"]
 
@@ -138,7 +139,6 @@ def test_formats_that_pass_through_python(
         stream.spec = attrs.evolve(
             stream.spec, model_dir=str(model), input_schema=SCHEMA, source_format=source, target_format=target
         )
-        registry.away = False
         stream.start()
         registry.away = True
         stream.send([(b"%d" % number, value, [("trace", b"x")]) for number, value in enumerate(values)])

@@ -10,10 +10,11 @@ from wmlclient.runner.spark.session import Session
 
 
 def lines_of(session: Session, texts: Any) -> list[str]:
-    """The rows of a column of text without line ends."""
+    """The rows of a column of text without line feeds."""
     jvm = session.jvm
     found = getattr(texts, "as")(jvm.org.apache.spark.sql.Encoders.STRING()).collectAsList()
-    return str(jvm.java.lang.String.join("\n", found)).splitlines()
+    # Not splitlines(), which takes other characters for line ends, too.
+    return [] if found.isEmpty() else str(jvm.java.lang.String.join("\n", found)).split("\n")
 
 
 def table_of(session: Session, rows: Iterable[Mapping[str, Any]], columns: str) -> Any:
