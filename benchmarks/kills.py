@@ -19,15 +19,15 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from attrs import evolve
 from exactly_once import SCHEMA, Heard, lost_and_double, make_spec, places, read, send, topic_of, tweet
 from figures import Figure, report
+from waiting import eventually
 
 import wmlclient
 from wmlclient.runner.broker import Broker
@@ -52,7 +52,7 @@ class Runner:
         command = [sys.executable, "-m", "wmlclient.runner", "--home", str(self._home), "--port", "0"]
         with (self._home.parent / "runner.log").open("ab") as log:
             self._process = subprocess.Popen(command, stderr=log)
-        until(self._credentials.exists, 60, "no service")
+        eventually(self._credentials.exists, 60, "no service")
 
     def client(self) -> wmlclient.Client:
         return wmlclient.Client.from_profile(path=self._credentials)
@@ -91,7 +91,7 @@ def of_runner(broker: Broker, home: Path, options: argparse.Namespace) -> Iterat
                 runner.kill()
             runner.start()
             stream = runner.client().deployments.get(id)
-            until(lambda: caught_up(stream), _AGAIN_SECONDS, f"kill {kill}: not caught up", 0.2)  # noqa: B023
+            eventually(lambda: caught_up(stream), _AGAIN_SECONDS, f"kill {kill}: not caught up")  # noqa: B023
         yield from judged(spec, share * options.kills, "exactly once, kills of the service", options.kills, 0)
     finally:
         runner.kill()
@@ -128,7 +128,7 @@ def of_spark(broker: Broker, home: Path, options: argparse.Namespace) -> Iterato
     def start() -> None:
         heard.events.clear()
         pool.get(None).start_stream(spec, heard)
-        until(lambda: heard.kinds()[:1] == ["running"], _AGAIN_SECONDS, f"not running: {heard.events}")
+        eventually(lambda: heard.kinds()[:1] == ["running"], _AGAIN_SECONDS, f"not running: {heard.events}")
 
     try:
         start()
@@ -137,11 +137,11 @@ def of_spark(broker: Broker, home: Path, options: argparse.Namespace) -> Iterato
                 time.sleep(chance.uniform(0, 1.5))
                 runner = pool.get(None)
                 os.kill(int(chance.choice((runner.pid, runner.jvm_pid)) or 0), signal.SIGKILL)
-                until(lambda: "failed" in heard.kinds(), 60, "its death is not told")
+                eventually(lambda: "failed" in heard.kinds(), 60, "its death is not told")
             start()
             # Where all was done before the kill, nothing would be told without them.
             send(spec.source, [tweet(kill * share + share - number) for number in range(1, _AFTER + 1)])
-            until(
+            eventually(
                 lambda: len(lag := heard.progress().get("lag", {})) == _PARTITIONS and not sum(lag.values()),
                 _AGAIN_SECONDS,
                 f"kill {kill}: not caught up",
@@ -158,14 +158,6 @@ def judged(spec: StreamSpec, count: int, title: str, kills: int, batch: int) -> 
     yield Figure(f"{title}: kills", kills, "")
     yield Figure("records lost", lost, "", count, "sent", "0", lost == 0)
     yield Figure("records double", double, "", count, "sent", f"<= {batch} a kill", double <= batch * kills)
-
-
-def until(condition: Callable[[], Any], seconds: float, what: str, pause: float = 0.05) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise SystemExit(f"nothing for {seconds:.0f} s: {what}")
-        time.sleep(pause)
 
 
 VICTIMS = {"runner": of_runner, "spark": of_spark}

@@ -170,18 +170,8 @@ def too_long(limits: dict[str, int]) -> str:
 
 def processor(below: list[int]) -> float:
     """Seconds of CPU that processes below us have used so far, those that have ended too."""
-    ticks = sum(_ticks(pid, own=True) for pid in below) + _ticks(os.getpid(), own=False)
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def _ticks(pid: int, own: bool) -> int:
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            words = file.read().rpartition(")")[2].split()
-    except OSError:
-        return 0
-    # Of its own, in the system and beside it, and the same of its children that it has taken leave of.
-    return sum(int(word) for word in words[11 if own else 13 : 15])
+    ended = sharing.seconds(os.getpid(), own=False, ended=True)
+    return float(sum(sharing.seconds(pid, ended=True) for pid in below) + ended)
 
 
 def passed(below: list[int], limits: dict[str, int]) -> str | None:

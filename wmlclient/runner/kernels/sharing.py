@@ -49,7 +49,7 @@ class Sharing:
             _groups(pids, NICE)
             return
         now = self._clock()
-        long = {pid for pid in pids if pid not in self._spared and _seconds(pid) > LONG_SECONDS}
+        long = {pid for pid in pids if pid not in self._spared and seconds(pid) > LONG_SECONDS}
         for pid in long - self._seen:
             _long_turns(pid, NICE)
         self._seen = long
@@ -98,11 +98,18 @@ def _groups(pids: list[int], nice: int) -> bool:
     return done
 
 
-def _seconds(pid: int) -> float:
-    """Of CPU, that a process has used."""
+def seconds(pid: int, own: bool = True, ended: bool = False) -> float:
+    """Of CPU, in the system and beside it.
+
+    Args:
+        pid: A process.
+        own: What it has used itself.
+        ended: What those of its children have that it has taken leave of.
+    """
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
             words = file.read().rpartition(")")[2].split()
     except OSError:
         return 0.0
-    return sum(int(word) for word in words[11:13]) / os.sysconf("SC_CLK_TCK")
+    ticks = sum(int(word) for word in words[11 if own else 13 : 15 if ended else 13])
+    return ticks / os.sysconf("SC_CLK_TCK")

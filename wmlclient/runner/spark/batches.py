@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from wmlclient.runner.engine.ports import KafkaEndpoint, StreamSpec
 from wmlclient.runner.spark import ages
-from wmlclient.runner.spark.failures import mentions, of_kafka, root_cause
+from wmlclient.runner.spark.failures import Stopped, mentions, of_kafka, root_cause
 from wmlclient.runner.spark.formats import literal
 from wmlclient.runner.spark.isolate import Position, find_bad, position_filter
 from wmlclient.runner.spark.judging import judge
 from wmlclient.runner.spark.kafka_options import sink_options
-from wmlclient.runner.spark.local_rows import lines_of, table_of
+from wmlclient.runner.spark.local_rows import at_places, lines_of
 from wmlclient.runner.spark.models import ModelCache
 from wmlclient.runner.spark.plan import StreamPlan
 from wmlclient.runner.spark.progress import Counts
@@ -206,10 +206,8 @@ class BatchWriter:
     def _bury(self, judged: Any, reasons: dict[Position, str], stage: str) -> None:
         """Send these records, with these reasons, to the dead-letter topic."""
         rows = [{"p": partition, "o": offset, "why": why} for (partition, offset), why in reasons.items()]
-        table = table_of(self._session, rows, "p INT, o BIGINT, why STRING")
         records = self._select(judged, [*META_COLUMNS, f"{self._plan.reader.form.bytes} AS bytes"])
-        match = self._session.functions.expr("partition = d.p AND offset = d.o")
-        joined = records.join(self._session.functions.broadcast(table), match)
+        joined = at_places(self._session, records, rows, "why STRING")
         columns = dead_letter_columns(literal(stage), self._spec.model_digest, "d.why", "bytes")
         self._send(self._select(joined, named(columns)), self._spec.dead_letter)
 
@@ -244,7 +242,7 @@ class BatchWriter:
 
             def score(first: Position, last: Position) -> None:
                 if self._stopping.is_set():
-                    raise _Stopped
+                    raise Stopped
                 _noop(self._score(good.filter(position_filter(first, last))))
 
             bad = {} if _too_large(error) else find_bad(positions, score, root_cause)
@@ -292,10 +290,6 @@ def _translations(
     names = [*(plan.reader.names if plan.writer.whole else ()), *plan.writer.made]
     made = Outgoing.of(session, spec, names, [plan.kinds[name] for name in names])
     return Incoming.of(session, spec, counts, stopping), made
-
-
-class _Stopped(Exception):
-    """The stream was stopped while it looked for a bad record; the batch will be read again."""
 
 
 def _noop(frame: Any) -> None:

@@ -24,6 +24,10 @@ _NOISE = re.compile(r"at |Driver stacktrace|== |JVM stacktrace|!")
 _SECRETS = re.compile(r"(?i)((?:password|secret)\s*=\s*)(\"(?:[^\"\\]|\\.)*\"|[^\s,;\]]+)")
 
 
+class Stopped(Exception):
+    """The stream was stopped in the middle of a batch, which will be read again."""
+
+
 @frozen
 class Cause:
     """One link of a chain of exceptions: the Java class and what it says."""

@@ -12,7 +12,7 @@ from typing import Any
 from attrs import field, frozen
 
 from wmlclient.runner import verdicts
-from wmlclient.runner.engine.ports import StreamSetupError
+from wmlclient.runner.engine.ports import StreamSetupError, StreamSpec
 
 _TEXT = "CAST(value AS STRING)"
 #: Columns of what :mod:`wmlclient.runner.spark.translated` makes of a record: its JSON, or why it has none.
@@ -33,6 +33,11 @@ def incoming(given: Mapping[str, Any] | None) -> bool:
 def outgoing(given: Mapping[str, Any] | None) -> bool:
     """Whether records of a format are translated when they leave."""
     return bool((given or {}).get("type", "json") != "json")
+
+
+def translated(spec: StreamSpec) -> bool:
+    """Whether a stream's records pass through the driver's Python, one way or both."""
+    return incoming(spec.source_format) or outgoing(spec.target_format)
 
 
 def literal(text: str) -> str:

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from wmlclient.runner.engine.ports import StreamSpec, TransformFailed
 from wmlclient.runner.spark.failures import root_cause
-from wmlclient.runner.spark.formats import form_of, incoming, outgoing
+from wmlclient.runner.spark.formats import form_of, translated
 from wmlclient.runner.spark.models import load, skip_invalid
 from wmlclient.runner.spark.records import META, RecordReader, RecordWriter
 from wmlclient.runner.spark.session import Session
@@ -77,9 +77,8 @@ class StreamPlan:
         sample = json.dumps(dict(zip(names, row, strict=True))) if row and rows else None
         whole = (spec.target_format or {}).get("output") != "scores"
         made = [name for name in columns if name != META and name not in names]
-        translated = incoming(spec.source_format) or outgoing(spec.target_format)
         writer = RecordWriter(names, made, receipt, whole)
-        return cls(model, dropping, reader, writer, columns, translated, sample)
+        return cls(model, dropping, reader, writer, columns, translated(spec), sample)
 
 
 def _struct(session: Session, fields: list[dict[str, Any]]) -> Any:

@@ -10,7 +10,7 @@ from attrs import frozen
 from wmlclient.runner.engine.ports import StreamSpec
 from wmlclient.runner.spark import conf
 from wmlclient.runner.spark.batches import BatchWriter
-from wmlclient.runner.spark.formats import incoming, outgoing
+from wmlclient.runner.spark.formats import translated
 from wmlclient.runner.spark.kafka_options import MAX_TRANSLATED, bound, producer_options, source_options
 from wmlclient.runner.spark.session import Session
 from wmlclient.runner.spark.single import SinglePass
@@ -63,8 +63,7 @@ class Queries:
     def _source(self, bounded: bool = True) -> Any:
         source = self.session.spark.readStream().format("kafka")
         most = self.session.setting(conf.RECORDS_PER_BATCH)
-        translated = incoming(self.spec.source_format) or outgoing(self.spec.target_format)
-        least = MAX_TRANSLATED if translated else None
+        least = MAX_TRANSLATED if translated(self.spec) else None
         limit = bound(int(most) if most else least) if bounded else {}
         for key, value in {**source_options(self.spec), **limit}.items():
             source = source.option(key, value)

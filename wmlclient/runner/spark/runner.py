@@ -121,12 +121,7 @@ class DriverRunner:
     def check_stream(self, spec: StreamSpec) -> None:
         """See :meth:`wmlclient.runner.engine.ports.SparkRunner.check_stream`."""
         call = self._running(with_connector=True).call("check_stream", spec=lines.spec_to_json(spec))
-        try:
-            call.result(CHECK_SECONDS)
-        except FutureTimeout:
-            raise SparkUnavailable(
-                "spark_timeout", f"Spark has not answered for {CHECK_SECONDS:.0f} s.", retriable=True
-            ) from None
+        _answer(call, CHECK_SECONDS)
 
     def start_stream(self, spec: StreamSpec, on_event: OnEvent) -> None:
         """See :meth:`wmlclient.runner.engine.ports.SparkRunner.start_stream`."""
@@ -263,12 +258,7 @@ class DriverRunner:
         call = self._running().call(
             "transform", model_dir=model_dir, schema=json.loads(schema), fields=list(fields), values=values
         )
-        try:
-            return TransformResult(**call.result(TRANSFORM_SECONDS))
-        except FutureTimeout:
-            raise SparkUnavailable(
-                "spark_timeout", f"Spark has not answered for {TRANSFORM_SECONDS:.0f} s.", retriable=True
-            ) from None
+        return TransformResult(**_answer(call, TRANSFORM_SECONDS))
 
     # -- streams ----------------------------------------------------------------------------------------------
 
@@ -322,3 +312,11 @@ class DriverRunner:
         for stream in lost:
             if self._forget(stream):
                 stream.tell("failed", {"code": death.code, "message": death.message, "retriable": True})
+
+
+def _answer(call: Future[Any], seconds: float) -> Any:
+    try:
+        return call.result(seconds)
+    except FutureTimeout:
+        text = f"Spark has not answered for {seconds:.0f} s."
+        raise SparkUnavailable("spark_timeout", text, retriable=True) from None

@@ -9,6 +9,7 @@ from typing import Any
 
 from wmlclient.runner.engine.ports import TransformFailed, TransformResult
 from wmlclient.runner.spark.failures import root_cause
+from wmlclient.runner.spark.local_rows import texts_of
 from wmlclient.runner.spark.models import ModelCache
 from wmlclient.runner.spark.session import Session
 from wmlclient.runner.spark.table import ROW, from_lines, has_vectors, request_schema, to_lines
@@ -63,8 +64,7 @@ def make_frame(session: Session, lines: str, schema: dict[str, Any]) -> Any:
     included: a small request needs no job at all. Measured: a third of the time of ``createDataFrame``.
     """
     jvm, functions = session.jvm, session.functions
-    rows = jvm.org.apache.commons.io.IOUtils.readLines(jvm.java.io.StringReader(lines))
-    data = session.spark.createDataset(rows, jvm.org.apache.spark.sql.Encoders.STRING())
+    data = texts_of(session, lines)
     options = jvm.java.util.HashMap()
     # A value that is not of its type is an error of the request, never a null.
     options.put("mode", "FAILFAST")

@@ -16,21 +16,19 @@ from attrs import frozen
 from confluent_kafka import KafkaException
 
 from wmlclient.runner import verdicts
-from wmlclient.runner.engine.ports import StreamSetupError, StreamSpec
+from wmlclient.runner.engine.ports import StreamSpec
+from wmlclient.runner.spark.failures import Stopped
 from wmlclient.runner.spark.formats import TEXT, WHY, incoming, outgoing
-from wmlclient.runner.spark.local_rows import lines_of, table_of
+from wmlclient.runner.spark.local_rows import at_places, lines_of, table_of
 from wmlclient.runner.spark.progress import Counts
 from wmlclient.runner.spark.session import Session
 from wmlclient.runner.streams.decoder import Verdict
 from wmlclient.runner.streams.readers import to_json
+from wmlclient.runner.streams.registry import unavailable
 from wmlclient.runner.streams.writers import from_json
 
 _PAUSE_SECONDS = 1.0
 _BASE64 = "replace(base64({}), '\\r\\n', '')"
-
-
-class Stopped(Exception):
-    """The stream was stopped while it waited."""
 
 
 @frozen
@@ -65,9 +63,7 @@ class Incoming:
         value = f"coalesce({_BASE64.format('value')}, '-')"
         texts = frame.selectExpr(self.session.seq([f"concat_ws(' ', partition, offset, {value})"]))
         rows = [self._row(*line.split(" ")) for line in lines_of(self.session, texts)]
-        columns = "p INT, o BIGINT, text STRING, why STRING"
-        table = self.session.functions.broadcast(table_of(self.session, rows, columns))
-        joined = frame.join(table, self.session.functions.expr("partition = d.p AND offset = d.o"))
+        joined = at_places(self.session, frame, rows, "text STRING, why STRING")
         kept = ("key", "value", "topic", "partition", "offset", "timestamp", "timestampType", "headers")
         return joined.selectExpr(self.session.seq([*kept, f"d.text AS {TEXT}", f"d.why AS {WHY}"]))
 
@@ -122,9 +118,7 @@ class Outgoing:
         try:
             return cls(session, from_json(spec.target_format or {}, spec.target.topic, names, kinds))
         except KafkaException as away:
-            raise StreamSetupError(
-                "registry_unavailable", f"The stream waits: {away.args[0].str()}.", retriable=True
-            ) from None
+            raise unavailable(away) from None
 
     def apply(self, frame: Any) -> Any:
         """Rows to send, of rows with a ``key``, ``headers`` and JSON as ``value``."""

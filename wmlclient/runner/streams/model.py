@@ -15,6 +15,7 @@ from wmlclient.runner.engine.ports import StreamSetupError, StreamSpec
 from wmlclient.runner.streams.decoder import Decoder, Rows, Verdict
 from wmlclient.runner.streams.encoder import Encoder, writes
 from wmlclient.runner.streams.readers import reader
+from wmlclient.runner.streams.registry import unavailable
 from wmlclient.runner.streams.writers import writer
 from wmlclient.scoring import (
     ArchiveError,
@@ -145,9 +146,7 @@ class StreamModel:
         try:
             return cls(load(folder, schema), schema, formats)
         except KafkaException as away:
-            raise StreamSetupError(
-                "registry_unavailable", f"The stream waits: {away.args[0].str()}.", retriable=True
-            ) from None
+            raise unavailable(away) from None
         except UnsupportedModel as error:
             raise StreamSetupError(
                 "model_not_native", f"The model cannot be streamed natively: {error}."

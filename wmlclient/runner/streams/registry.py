@@ -38,6 +38,13 @@ def frame(number: int) -> bytes:
     return b"\0" + number.to_bytes(4, "big")
 
 
+def unavailable(away: KafkaException) -> StreamSetupError:
+    """What a stream that cannot begin says of a registry that is away."""
+    return StreamSetupError(
+        "registry_unavailable", f"The stream waits: {away.args[0].str()}.", retriable=True
+    )
+
+
 class Registry:
     """One registry.
 

@@ -75,12 +75,15 @@ def writer(
         return _Csv(types, wanted.get("delimiter") or ",")
     if kind not in ("avro", "json_schema"):
         return Encoder(names, types, known)
-    registry, subject = Registry(wanted["registry"]), wanted.get("subject") or f"{topic}-value"
     if kind == "avro":
         schema = avro_schema(names, types)
-        return _Avro(names, types, schema, registry.register(subject, "AVRO", schema))
-    number = registry.register(subject, "JSON", json_schema(names, types))
+        return _Avro(names, types, schema, _registered(wanted, topic, "AVRO", schema))
+    number = _registered(wanted, topic, "JSON", json_schema(names, types))
     return _Framed(Encoder(names, types, known), number)
+
+
+def _registered(given: Mapping[str, Any], topic: str, kind: str, schema: dict[str, Any]) -> int:
+    return Registry(given["registry"]).register(given.get("subject") or f"{topic}-value", kind, schema)
 
 
 def from_json(
@@ -105,8 +108,7 @@ def from_json(
             f"The column {wrong[0]!r} is of the type {wrong[1]}, which is written as JSON alone. Use json.",
         )
     if given["type"] == "json_schema":
-        registry, subject = Registry(given["registry"]), given.get("subject") or f"{topic}-value"
-        before = frame(registry.register(subject, "JSON", json_schema(names, types)))
+        before = frame(_registered(given, topic, "JSON", json_schema(names, types)))
         return lambda texts: [before + text for text in texts]
     made = writer(given, topic, names, types, len(names))
     shapes = [_value(kind) for kind in types]
