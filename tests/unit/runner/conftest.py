@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,20 @@ from attrs import define, field
 from runner_fakes import Clock, FakeSpark, FakeStreams, FakeTopics, ManualDelay
 
 from wmlclient.runner.engine.service import Engine
-from wmlclient.runner.store import Version
+from wmlclient.runner.store import Version, database
+
+
+@pytest.fixture(autouse=True)
+def unhurt_by_power_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing waits until a disk has it: no test here pulls the plug, and a disk takes longer than most of them."""
+    durable = database._durable
+
+    def quick(connection: Any, record: Any) -> None:
+        durable(connection, record)
+        connection.execute("PRAGMA synchronous=OFF").close()
+
+    monkeypatch.setattr(database, "_durable", quick)
+    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 @define
