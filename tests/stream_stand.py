@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from waiting import eventually
 
 from wmlclient.runner.broker import Broker
 from wmlclient.runner.engine.ports import StreamSpec
+from wmlclient.runner.processes import alive
 from wmlclient.runner.streams.clients import connection
 from wmlclient.runner.streams.engine import NativeStreams
 
@@ -36,6 +39,11 @@ class StreamStand:
 
     def pids(self, spec: StreamSpec) -> list[int]:
         return self.streams.pids(spec.stream_id)
+
+    def kill(self, spec: StreamSpec, choose: Callable[[list[int]], int] = lambda pids: pids[0]) -> None:
+        """``kill -9`` of a worker that lives; the engine may not have heard yet of the one before."""
+        living = eventually(lambda: [pid for pid in self.pids(spec) if alive(pid)], what=self.logs)
+        os.kill(choose(living), signal.SIGKILL)
 
     def logs(self) -> str:
         return "\n".join(path.read_text()[-3000:] for path in (self.home / "logs").glob("stream-*.log"))

@@ -133,7 +133,7 @@ def test_workers_killed_at_any_moment_lose_and_double_nothing(stand: StreamStand
         heard.events.clear()
         thread = feeding(spec, kill * count // kills, count // kills)
         threading.Event().wait(chance.uniform(0, 0.5))
-        os.kill(chance.choice(eventually(lambda: stand.pids(spec))), signal.SIGKILL)
+        stand.kill(spec, chance.choice)
         thread.join()
     good = read(spec.target, count - count // 100, 120 * TIMES)
     dead = read(spec.dead_letter, count // 100, 60)
@@ -169,7 +169,7 @@ def test_at_least_once_loses_nothing(stand: StreamStand) -> None:
         heard.events.clear()
         thread = feeding(spec, cycle * 5000, 5000)
         threading.Event().wait(0.1 * cycle)
-        os.kill(eventually(lambda: stand.pids(spec))[0], signal.SIGKILL)
+        stand.kill(spec)
         thread.join()
     sources = places(spec)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -262,7 +260,7 @@ def test_while_the_dead_letter_topic_is_away_nothing_goes_on_and_nothing_is_drop
     admin.delete_topics([spec.dead_letter.topic])[spec.dead_letter.topic].result(30)
     send(spec.source, [tweet(1), (b"bad", b"{", []), tweet(2)])
     assert len(read(spec.target, 1, more=2)) == 1
-    os.kill(stand.pids(spec)[0], signal.SIGKILL)
+    stand.kill(spec)
     assert len(read(spec.target, 1, more=2)) == 1
     make_topic(spec.dead_letter, 1)
     good, dead = read(spec.target, 3, 90), read(spec.dead_letter, 1, 30)

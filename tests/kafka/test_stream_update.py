@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import threading
 from pathlib import Path
 
@@ -44,7 +42,7 @@ def test_versions_change_under_load_and_each_record_has_one(stand: StreamStand, 
         for number in range(SWAPS):
             if number == SWAPS // 2:
                 # One that dies comes back with the version that counts then.
-                os.kill(stand.pids(first)[0], signal.SIGKILL)
+                stand.kill(first)
             stand.streams.update_stream(first if number % 2 else second)
     finally:
         done.set()
@@ -80,7 +78,7 @@ def test_a_version_that_cannot_be_loaded_leaves_the_one_before_at_work(
     send(spec.source, [tweet(1)])
     [record] = read(spec.target, 1)
     assert headers_of(record)["wml.model.digest"] == spec.model_digest
-    os.kill(stand.pids(spec)[0], signal.SIGKILL)
+    stand.kill(spec)
     send(spec.source, [tweet(2)])
     assert [headers_of(each)["wml.model.digest"] for each in read(spec.target, 2)] == [spec.model_digest] * 2
     eventually(lambda: heard.progress().get("restarts") == 1)
