@@ -16,6 +16,7 @@ from typing import Any
 from attrs import frozen
 
 from wmlclient.errors import ConfigError, NotAModelError, PayloadError
+from wmlclient.hadoop import to_write
 
 logger = logging.getLogger("wmlclient.archive")
 
@@ -119,8 +120,7 @@ def _writable(model: Any, what: str) -> Any:
 
 def _save(model: Any, target: Path, what: str) -> None:
     try:
-        # The scheme keeps a session whose default is HDFS or S3 on this disk.
-        model.write().overwrite().save(f"file://{target}")
+        model.write().overwrite().save(to_write(target))
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in ("pyspark", "py4j", "builtins"):
             raise

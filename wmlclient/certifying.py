@@ -15,6 +15,7 @@ from wmlclient import exchange
 from wmlclient.archive import Archive, archived
 from wmlclient.certificate import Certificate
 from wmlclient.errors import ConfigError, NotAModelError, PayloadError
+from wmlclient.hadoop import to_read
 
 if TYPE_CHECKING:
     from wmlclient.scoring.proof import Spark
@@ -149,7 +150,7 @@ class Session:
             reason = str(error).strip().partition("\n")[0]
             raise ConfigError(f"Spark does not start here: {reason}") from None
         saved = isinstance(model, str | os.PathLike)
-        self._model = PipelineModel.load(f"file://{folder}") if saved else model
+        self._model = PipelineModel.load(to_read(folder)) if saved else model
 
     def version(self) -> str:
         """Spark's version."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wmlclient.errors import NotSupportedError, PayloadError
+from wmlclient.hadoop import to_read
 
 if TYPE_CHECKING:
     from wmlclient.model import Model
@@ -39,7 +40,7 @@ def score_frame(model: Model, frame: Any) -> Any:
             return load(root, model.input_schema).transform(frame)
     from pyspark.ml import PipelineModel
 
-    return PipelineModel.load(root.as_uri()).transform(frame)
+    return PipelineModel.load(to_read(root)).transform(frame)
 
 
 _KEPT: list[tempfile.TemporaryDirectory[str]] = []

@@ -92,6 +92,7 @@ def is_facade(name: str) -> bool:
         "wmlclient.display",
         "wmlclient.envelope",
         "wmlclient.exchange",
+        "wmlclient.hadoop",
         "wmlclient.kafka_admin",
         "wmlclient.kafka_login",
         "wmlclient.kafka_tokens",

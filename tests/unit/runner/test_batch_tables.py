@@ -216,3 +216,28 @@ def test_a_delta_table_keeps_its_version_where_a_job_fails(run: Callable[..., An
     with pytest.raises(JobFailed, match="lacks the column 'text'"):
         run(file(tmp_path / "other.csv", "source"), file(tmp_path / "out.delta", "target"))
     assert deltalake.DeltaTable(str(tmp_path / "out.delta")).version() == 0
+
+
+@pytest.mark.parametrize("name", ["a ü #1 {y,z}?*", "100% a:b"])
+def test_a_delta_table_in_a_folder_of_any_name(run: Callable[..., Any], tmp_path: Path, name: str) -> None:
+    pytest.importorskip("deltalake")
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "in.csv").write_text("id,text\n1,what a day\n", "utf-8")
+    run(file(folder / "in.csv", "source"), file(folder / "out.delta", "target"))
+    assert sorted(path.name for path in folder.iterdir()) == ["in.csv", "out.delta"]
+
+
+@pytest.mark.parametrize(("name", "part"), [("a%20b", "%20"), ("[x]", "["), ("b\\c", "\\")])
+def test_names_that_the_package_of_delta_takes_for_others_are_refused(
+    run: Callable[..., Any], tmp_path: Path, name: str, part: str
+) -> None:
+    pytest.importorskip("deltalake")
+    (tmp_path / "in.csv").write_text("id,text\n1,what a day\n", "utf-8")
+    (tmp_path / name).mkdir()
+    for source, target in (("in.csv", f"{name}/out.delta"), (f"{name}/in.delta", "out.csv")):
+        with pytest.raises(JobFailed) as caught:
+            run(file(tmp_path / source, "source"), file(tmp_path / target, "target"))
+        assert caught.value.code == "not_supported"
+        assert f"takes {part!r} in" in str(caught.value)
+    assert sorted(path.name for path in tmp_path.rglob("*") if "delta" in path.name) == []

@@ -51,6 +51,14 @@ def test_database_is_private_durable_and_checks_references(tmp_path: Path, store
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
 
+def test_a_home_of_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / "a %20 ü?x=1#[y],z"
+    folder.mkdir()
+    Store(folder / "runner.db").keep_setting("a", "1")
+    assert Store(folder / "runner.db").setting("a") == "1"
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+
 def test_settings_are_kept_and_replaced(tmp_path: Path, store: Store) -> None:
     assert store.setting("a") is None
     store.keep_setting("a", "1")

@@ -21,7 +21,7 @@ def properties(text: str) -> dict[str, str]:
 
 def test_only_loopback_listens_and_all_of_it_wants_a_login(tmp_path: Path) -> None:
     state = BrokerState("id", "u", 'p"w', 9092, 9093)
-    found = properties(server_properties(state, "sasl_plaintext", tmp_path))
+    found = properties(server_properties(state, "sasl_plaintext"))
     assert found["listeners"] == "CLIENT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093"
     assert found["listener.security.protocol.map"] == "CLIENT:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT"
     assert 'user_u="p\\\\"w"' in found["listener.name.client.plain.sasl.jaas.config"]
@@ -29,7 +29,7 @@ def test_only_loopback_listens_and_all_of_it_wants_a_login(tmp_path: Path) -> No
 
 
 def test_without_sasl_there_is_no_password(tmp_path: Path) -> None:
-    text = server_properties(BrokerState("id", "u", "secret", 9092, 9093), "plaintext", tmp_path)
+    text = server_properties(BrokerState("id", "u", "secret", 9092, 9093), "plaintext")
     assert "secret" not in text
     assert "jaas" not in text
 

@@ -30,7 +30,7 @@ class Jvm:
         self.org = self.apache = self.spark = self.ml = self.PipelineModel = self
 
     def load(self, uri: str) -> str:
-        folder = Path(uri.removeprefix("file://"))
+        folder = Path(uri.removeprefix("file:"))
         self.names = sorted(json.loads(p.read_text())["class"] for p in folder.rglob("metadata/part-*"))
         return uri
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,9 @@ import pyarrow as pa
 
 from .failures import JobFailed
 from .reading import Reader, of_dataset
+
+# Of deltalake 1.6: it would go to another folder, or end the process.
+_MISREAD = re.compile(r"%[0-9A-Fa-f]{2}|[\[\]\\]")
 
 
 def read(place: dict[str, Any], types: dict[str, str]) -> Reader:
@@ -19,7 +23,7 @@ def read(place: dict[str, Any], types: dict[str, str]) -> Reader:
         types: The model's input columns with their short types.
 
     Raises:
-        JobFailed: The package is not installed.
+        JobFailed: The package is not installed, or cannot take the path.
     """
     deltalake = _package()
     table = deltalake.DeltaTable(_address(place), storage_options=_options(place))
@@ -34,9 +38,10 @@ def write(place: dict[str, Any], tables: Iterator[pa.Table]) -> None:
         tables: The rows; what their making raises is raised here, and nothing is written.
 
     Raises:
-        JobFailed: The package is not installed.
+        JobFailed: The package is not installed, or cannot take the path.
     """
     deltalake = _package()
+    address = _address(place)
     first = next(tables)
     raised: list[BaseException] = []
 
@@ -52,7 +57,7 @@ def write(place: dict[str, Any], tables: Iterator[pa.Table]) -> None:
     rows = pa.RecordBatchReader.from_batches(first.schema, batches())
     try:
         deltalake.write_deltalake(
-            _address(place), rows, mode="overwrite", schema_mode="overwrite", storage_options=_options(place)
+            address, rows, mode="overwrite", schema_mode="overwrite", storage_options=_options(place)
         )
     except BaseException:
         if raised:
@@ -71,7 +76,17 @@ def _package() -> Any:
 
 
 def _address(place: dict[str, Any]) -> str:
-    return str(place["path"]) if place["kind"] == "file" else f"s3://{place['bucket']}/{place['key']}"
+    if place["kind"] != "file":
+        return f"s3://{place['bucket']}/{place['key']}"
+    path = str(place["path"])
+    wrong = _MISREAD.search(path)
+    if wrong is not None:
+        raise JobFailed(
+            "not_supported",
+            f"The package for Delta tables takes {wrong[0]!r} in {path!r} for something else than a part of a name. "
+            "Name a path without it.",
+        )
+    return path
 
 
 def _options(place: dict[str, Any]) -> dict[str, str] | None:

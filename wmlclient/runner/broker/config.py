@@ -122,13 +122,13 @@ def _free_or_any(port: int) -> int:
         return free_port(0)
 
 
+#: What a broker keeps is in a folder of this name, in its own.
+DATA = "data"
 _ADDED = ("listeners", "advertised.listeners", "listener.security.protocol.map")
 
 
-def server_properties(
-    state: BrokerState, security: Security, data: Path, more: Mapping[str, str] | None = None
-) -> str:
-    """``server.properties`` of the broker; ``more`` wins, and adds to its listeners."""
+def server_properties(state: BrokerState, security: Security, more: Mapping[str, str] | None = None) -> str:
+    """``server.properties`` of a broker that runs in its folder; ``more`` wins, and adds to its listeners."""
     protocol = "SASL_PLAINTEXT" if security == "sasl_plaintext" else "PLAINTEXT"
     client, controller = f"127.0.0.1:{state.port}", f"127.0.0.1:{state.controller_port}"
     copies = str(min(3, max(1, len(state.voters))))
@@ -141,7 +141,8 @@ def server_properties(
         "listeners": f"CLIENT://{client},CONTROLLER://{controller}",
         "advertised.listeners": f"CLIENT://{client}",
         "listener.security.protocol.map": f"CLIENT:{protocol},CONTROLLER:{protocol}",
-        "log.dirs": str(data),
+        # In the folder in which it runs: a path is a list for Kafka where it has a comma in it.
+        "log.dirs": DATA,
         "num.partitions": "1",
         "default.replication.factor": copies,
         "auto.create.topics.enable": "true",

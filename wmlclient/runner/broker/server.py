@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from wmlclient.runner.broker.config import HEAP, BrokerState, Security, server_properties
+from wmlclient.runner.broker.config import DATA, HEAP, BrokerState, Security, server_properties
 from wmlclient.runner.engine.ports import PortError
 from wmlclient.runner.jars import broker_jars
 from wmlclient.runner.java import Java, find_java
@@ -116,7 +116,7 @@ class Broker:
                 return self
             java, jars = find_java(for_spark=False), broker_jars()
             try:
-                (self.folder / "data").mkdir(parents=True, exist_ok=True)
+                (self.folder / DATA).mkdir(parents=True, exist_ok=True)
                 os.chmod(self.folder, 0o700)
                 state = BrokerState.load(self.folder / "broker.json")
             except (OSError, ValueError, TypeError) as error:
@@ -193,9 +193,7 @@ class Broker:
             ) from error
         properties = self.folder / "server.properties"
         state.save(self.folder / "broker.json")
-        write_private(
-            properties, server_properties(state, self.security, self.folder / "data", self._settings)
-        )
+        write_private(properties, server_properties(state, self.security, self._settings))
         command = [str(java.executable), *HEAP, f"-Dlog4j2.configurationFile={_LOG_CONFIG}"]
         command += ["-Djava.awt.headless=true", "-cp", os.pathsep.join(str(jar) for jar in jars)]
         self._format(command, properties, state)
@@ -212,7 +210,7 @@ class Broker:
         logger.info("Kafka answers on 127.0.0.1:%d (process %d)", state.port, process.pid)
 
     def _format(self, command: Sequence[str], properties: Path, state: BrokerState) -> None:
-        if (self.folder / "data" / "meta.properties").is_file():
+        if (self.folder / DATA / "meta.properties").is_file():
             return
         tool = [*command, "kafka.tools.StorageTool", "format", "--cluster-id", state.cluster_id]
         tool += ["--config", str(properties), "--ignore-formatted"]
@@ -223,6 +221,7 @@ class Broker:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 timeout=START_SECONDS,
+                cwd=self.folder,
                 text=True,
                 errors="replace",
                 check=False,

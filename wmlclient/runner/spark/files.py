@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from wmlclient.hadoop import to_read, to_write
 from wmlclient.runner.engine.ports import TransformFailed
 from wmlclient.runner.spark import plain_files
 from wmlclient.runner.spark.failures import root_cause
@@ -56,12 +57,12 @@ class FileScorer:
             context.setJobGroup(job_id, "batch", True)
             told: dict[str, Any] = {}
             if source["format"] == "parquet":
-                given = self._session.spark.read().parquet(Path(source["path"]).as_uri())
+                given = self._session.spark.read().parquet(to_read(Path(source["path"])))
             else:
                 told["rows_read"], given = self._counted(plain_files.read(self._session, source, schema))
             scored = model.transform(self._fitting(given, schema))
             if target["format"] == "parquet":
-                scored.write().parquet(Path(target["path"]).as_uri())
+                scored.write().parquet(to_write(Path(target["path"])))
             else:
                 columns = plain_files.lines_of(scored, target["format"])
                 told["rows_written"], out = self._counted(scored)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from wmlclient.hadoop import to_read, to_write
 from wmlclient.runner.engine.ports import PortError, TransformFailed
 from wmlclient.runner.spark.failures import root_cause
 from wmlclient.runner.spark.models import ModelCache, check_classes, leaves
@@ -75,8 +76,7 @@ class Learner:
         check_classes(Path(pipeline_dir), self._foreign)
         jvm = self._session.jvm
         try:
-            folder = for_java(Path(pipeline_dir).absolute()).as_uri()
-            pipeline = jvm.org.apache.spark.ml.Pipeline.load(folder)
+            pipeline = jvm.org.apache.spark.ml.Pipeline.load(to_read(for_java(Path(pipeline_dir))))
         except Exception as error:
             raise TransformFailed(
                 f"Spark cannot load the training definition: {root_cause(error)}", "load_model_failure"
@@ -84,7 +84,7 @@ class Learner:
         rows = self._frame(schema, fields, values).cache()
         try:
             model = pipeline.fit(rows)
-            model.write().overwrite().save(Path(target).absolute().as_uri())
+            model.write().overwrite().save(to_write(Path(target)))
         except Exception as error:
             raise TransformFailed(f"Spark cannot train the pipeline: {root_cause(error)}") from error
         finally:

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+from wmlclient.hadoop import to_read
 from wmlclient.runner.engine.ports import TransformFailed
 from wmlclient.runner.spark.failures import root_cause
 from wmlclient.runner.spark.python_saved import for_java
@@ -65,8 +66,7 @@ def load(session: Session, model_dir: str, foreign: bool = False) -> Any:
     """
     check_classes(Path(model_dir), foreign)
     try:
-        folder = for_java(Path(model_dir).absolute())
-        return session.jvm.org.apache.spark.ml.PipelineModel.load(folder.as_uri())
+        return session.jvm.org.apache.spark.ml.PipelineModel.load(to_read(for_java(Path(model_dir))))
     except Exception as error:
         raise TransformFailed(
             f"Spark cannot load the model: {root_cause(error)}", "load_model_failure"

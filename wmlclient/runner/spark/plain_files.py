@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from wmlclient.hadoop import to_read, to_write
 from wmlclient.runner.engine.ports import TransformFailed
 from wmlclient.runner.spark.formats import WHOLES, literal
 from wmlclient.runner.spark.judging import read as read_records
@@ -50,7 +51,7 @@ def read(session: Session, source: dict[str, Any], schema: dict[str, Any]) -> An
 
 
 def _lines(session: Session, path: Path) -> Any:
-    return session.spark.read().option("lineSep", "\n").text(path.as_uri())
+    return session.spark.read().option("lineSep", "\n").text(to_read(path))
 
 
 def _read_lines(session: Session, path: Path, schema: dict[str, Any]) -> Any:
@@ -100,7 +101,7 @@ def _read_csv(session: Session, path: Path, header: bool, kinds: dict[str, str])
     reader = session.spark.read().schema(struct)
     for name, value in options.items():
         reader = reader.option(name, value)
-    texts = reader.csv(path.as_uri())
+    texts = reader.csv(to_read(path))
     return texts.selectExpr(session.seq(named({name: _cell(name, kinds.get(name)) for name in names})))
 
 
@@ -181,10 +182,10 @@ def write(frame: Any, columns: Sequence[str], session: Session, folder: Path, fo
     """
     writer = frame.selectExpr(session.seq(list(columns))).write()
     if form == "json":
-        writer.text(folder.as_uri())
+        writer.text(to_write(folder))
         return
     options = {"escape": '"', "emptyValue": '""'}
     options |= {f"ignore{side}WhiteSpace": "false" for side in ("Leading", "Trailing")}
     for name, value in options.items():
         writer = writer.option(name, value)
-    writer.csv(folder.as_uri())
+    writer.csv(to_write(folder))

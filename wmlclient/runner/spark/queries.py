@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
+from wmlclient.hadoop import to_write
 from wmlclient.runner.engine.ports import StreamSpec
 from wmlclient.runner.spark import conf
 from wmlclient.runner.spark.batches import BatchWriter
@@ -72,7 +73,7 @@ class Queries:
     def _named(self, out: Any) -> Any:
         folder = Path(self.spec.checkpoint_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        return out.queryName(self.spec.stream_id).option("checkpointLocation", folder.absolute().as_uri())
+        return out.queryName(self.spec.stream_id).option("checkpointLocation", to_write(folder))
 
 
 class _Batch:
