@@ -144,6 +144,9 @@ def test_secrets_of_a_driver_are_its_own(tmp_path: Path) -> None:
     assert one["spark.jars"] == "/j/a.jar"
     assert one["spark.ui.enabled"] == "false"
     assert one["spark.driver.bindAddress"] == "127.0.0.1"
+    assert one["spark.local.dir"] == str(folder.path / "local")
+    listed = DriverFolder.of(tmp_path / "a,b", "local[2]")
+    assert "spark.local.dir" not in spark_settings(listed, "local[2]", [], "1g")
     cluster = spark_settings(folder, "spark://host.example:7077", [], "1g")
     assert "spark.authenticate.secret" not in cluster
     # A whole day; of a cluster's executors Spark itself knows best.

@@ -26,6 +26,7 @@ from wmlclient.runner.engine.ports import (
 )
 from wmlclient.runner.java import find_java, find_pyspark
 from wmlclient.runner.private import write_private
+from wmlclient.runner.spark import class_archive
 from wmlclient.runner.spark.client import DriverProcess, driver_command
 from wmlclient.runner.spark.coalesce import Coalescer
 from wmlclient.runner.spark.settings import FOREIGN_VARIABLES, DriverFolder, spark_settings, to_properties
@@ -207,15 +208,15 @@ class DriverRunner:
                 f"{self.master!r} is no Spark master. Use local[2], spark://host:7077, k8s://... or yarn.",
             )
         try:
-            find_pyspark()
-            java = find_java()
+            pyspark, java = find_pyspark(), find_java()
         except PortError as error:
             raise SparkUnavailable(error.code, error.message) from None
         try:
             for folder in (self.folder.path / "local", self.folder.log.parent):
                 folder.mkdir(parents=True, exist_ok=True)
             os.chmod(self.folder.path, 0o700)
-            settings = spark_settings(self.folder, self.master, jars, self._memory, self._settings)
+            options = class_archive.java_options(java, pyspark)
+            settings = spark_settings(self.folder, self.master, jars, self._memory, self._settings, options)
             write_private(self.folder.properties, to_properties(settings))
         except OSError as error:
             raise SparkUnavailable("spark_folder", f"{self.folder.path} cannot be used: {error}.") from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -75,6 +75,7 @@ def spark_settings(
     jars: Iterable[Path],
     memory: str,
     extra: Mapping[str, str] | None = None,
+    java_options: Sequence[str] = (),
 ) -> dict[str, str]:
     """All settings of one driver.
 
@@ -84,15 +85,16 @@ def spark_settings(
         jars: Files that Spark hands over to its executors.
         memory: Heap of the driver.
         extra: Settings that are set beside these, or instead of them; jars are added to ours.
+        java_options: For the driver's JVM.
     """
+    logging = f"-Dlog4j2.configurationFile={_LOG_CONFIG.as_uri()}"
     settings = {
         "spark.master": master,
         "spark.app.name": "wmlclient",
         "spark.submit.deployMode": "client",
         "spark.driver.memory": memory,
-        "spark.local.dir": str(folder.path / "local"),
         "spark.sql.warehouse.dir": str(folder.path / "warehouse"),
-        "spark.driver.extraJavaOptions": f'"-Dlog4j2.configurationFile={_LOG_CONFIG.as_uri()}"',
+        "spark.driver.extraJavaOptions": " ".join(map(_quoted, (logging, *java_options))),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         # A stream and an online request share the cores: neither waits for the other's queue.
@@ -117,6 +119,9 @@ def spark_settings(
         "spark.redaction.regex": "(?i)secret|password|token|access[.]?key|jaas|sasl",
         "spark.sql.redaction.options.regex": "(?i)url|secret|password|token|jaas|sasl",
     }
+    local = str(folder.path / "local")
+    if "," not in local:  # two folders, for Spark
+        settings["spark.local.dir"] = local
     if _on_this_machine(master):
         settings |= {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
     if is_local(master):
@@ -128,6 +133,12 @@ def spark_settings(
     if paths:
         settings["spark.jars"] = ",".join(paths)
     return settings | more
+
+
+def _quoted(option: str) -> str:
+    """One option of a JVM, as Spark's launcher reads it out of several."""
+    escaped = option.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def to_properties(settings: Mapping[str, str]) -> str:
