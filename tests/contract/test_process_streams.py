@@ -87,9 +87,7 @@ class Runner:
         family = self.family()
         self.process.send_signal(number)
         code = self.process.wait(60)
-        eventually(
-            lambda: not any(each.is_running() and each.status() != "zombie" for each in _alive(family)), 60
-        )
+        eventually(lambda: not _alive(family), 60)
         return code
 
 

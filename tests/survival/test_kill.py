@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import psutil
 import pytest
 
 import wmlclient
+from wmlclient.runner.processes import command_line
 
 pytestmark = [
     pytest.mark.kafka,
@@ -109,8 +111,9 @@ def wait_gone(processes: list[psutil.Process], seconds: float = 60) -> None:
     assert not left, f"left behind: {[(p.pid, p.cmdline()[:4]) for p in left if p.is_running()]}"
 
 
-def names(processes: list[psutil.Process]) -> list[str]:
-    return [process.name() for process in processes]
+def java(processes: list[psutil.Process], program: str = "") -> list[psutil.Process]:
+    """The JVMs among them; a short process of the family may have gone since, and has no command line any more."""
+    return [each for each in processes if re.match(rf"\S*java .*{program}", command_line(each.pid))]
 
 
 def test_stream_survives_kill_of_the_service(served: Served, pipeline_model: Any) -> None:
@@ -127,7 +130,7 @@ def test_stream_survives_kill_of_the_service(served: Served, pipeline_model: Any
     wait_until(lambda: len(target.read(timeout=5)) >= 100, 60, "first records")
     source.send([{"id": i, "text": TEXTS[i % 4]} for i in range(500, 1000)])
     family = served.family()
-    assert names(family).count("java") == 2  # Spark and the broker
+    assert len(java(family)) == 2  # Spark and the broker
     assert served.end(signal.SIGKILL) == -signal.SIGKILL
     wait_gone(family)
 
@@ -200,7 +203,7 @@ def test_sigterm_takes_everything_along(served: Served, pipeline_model: Any) -> 
     published = client.models.publish(model, name="m", sample=train, label_col="label")
     published.deploy("online")  # has started Spark for the certificate
     family = served.family()
-    assert names(family).count("java") == 2
+    assert len(java(family)) == 2
 
     assert served.end(signal.SIGTERM) == 0
 
@@ -234,7 +237,7 @@ def test_the_embedded_runner_ends_with_its_parent(number: int) -> None:
     finally:
         watchdog.cancel()
     family = psutil.Process(notebook.pid).children(recursive=True)
-    assert "java" in names(family)
+    assert java(family)
 
     notebook.send_signal(number)
     notebook.wait(60)
@@ -250,7 +253,7 @@ def test_a_dead_spark_does_not_take_the_service_down(served: Served, pipeline_mo
     source, target = client.kafka.topic("in"), client.kafka.topic("out")
     spark_service = wmlclient.SparkService(cluster_master_url="local[2]")
     published.deploy("s", source=source, target=target, spark=spark_service).wait(timeout=180)
-    drivers = [p for p in served.family() if p.name() == "java" and "SparkSubmit" in " ".join(p.cmdline())]
+    drivers = java(served.family(), "SparkSubmit")
     assert drivers
 
     for driver in drivers:

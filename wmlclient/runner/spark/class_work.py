@@ -24,7 +24,8 @@ def main() -> None:
     home, file = map(Path, sys.argv[1:])
     folder = DriverFolder.of(home, _MASTER)
     folder.path.mkdir(parents=True)
-    options = [f"-XX:ArchiveClassesAtExit={file}"]
+    # The second is of those who read it: a Java that does not know it ends here, and not when a driver is to start.
+    options = [f"-XX:ArchiveClassesAtExit={file}", "-XX:+VerifySharedSpaces"]
     folder.properties.write_text(
         to_properties(spark_settings(folder, _MASTER, (), "1g", java_options=options))
     )
